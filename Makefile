@@ -1,0 +1,111 @@
+# mchost. `make help` lists the targets.
+
+SHELL   := /bin/bash
+VAR     ?= var
+BUILD   := build
+GEN     := $(BUILD)/gen
+PREFIX  ?= /usr/local
+VERSION := $(shell git describe --tags --always 2>/dev/null || echo 0)
+
+CC      ?= gcc
+WARN    := -Wall -Wextra -Werror
+CFLAGS  ?= -O2 -g
+CFLAGS  += -std=c11 $(WARN) -D_GNU_SOURCE -fno-common -fstack-protector-strong
+INC     := -Icommon -I$(GEN)
+SAN     := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+
+COMMON_SRC := $(wildcard common/*.c) $(GEN)/mc_sql_table.c $(GEN)/mc_schema_json.c
+RECON_SRC  := $(wildcard reconciler/*.c)
+UNIT_SRC   := $(wildcard t/unit/*.c)
+GEN_FILES  := $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c $(GEN)/mc_schema_json.c
+
+RECON_LIBS  = $(shell pkg-config --libs libuv libcurl libpq hiredis yaml-0.1 libcrypto yajl)
+RECON_INC   = -Ireconciler $(shell pkg-config --cflags libuv libcurl libpq hiredis yaml-0.1 libcrypto yajl)
+
+# -- front door ------------------------------------------------------------
+
+.PHONY: help
+help:                      ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: run up down
+run: packages build        ## build and run the whole platform in the foreground until Ctrl-C
+	@VAR=$(VAR) tools/stack run
+
+up: packages build         ## the same in the background; 0 once /readyz answers 200
+	@VAR=$(VAR) tools/stack up
+
+down:                      ## stop what `make up` started; data stays
+	@VAR=$(VAR) tools/stack down
+
+.PHONY: packages test-packages
+packages:                  ## install what building and running needs (apt)
+	@tools/packages run
+
+test-packages: packages    ## install what the tests need as well
+	@tools/packages test
+
+.PHONY: test
+test: test-packages build asan t/e2e/node_modules  ## every test, or one: make test T=t/020-auth.t
+	@tools/run-tests $(T)
+
+# -- build -----------------------------------------------------------------
+
+.PHONY: build gen module reconciler unit asan
+build: module reconciler   ## the nginx module and the reconciler
+
+gen: $(GEN_FILES)
+
+$(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c &: sql/statements.sql $(wildcard sql/migrations/*.sql) tools/sql2c.awk
+	@mkdir -p $(GEN)
+	awk -v gen=$(GEN) -f tools/sql2c.awk sql/statements.sql $(sort $(wildcard sql/migrations/*.sql))
+
+$(GEN)/mc_schema_json.c: conf/minecraftserver.schema.json tools/embed.awk
+	@mkdir -p $(GEN)
+	awk -v name=mc_schema_json -v header=mc_schema.h -f tools/embed.awk $< > $@.tmp && mv $@.tmp $@
+
+# Objects: $(BUILD)/obj for the reconciler and unit tests, $(BUILD)/san the
+# same with sanitizers.
+obj  = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
+
+$(BUILD)/obj/%.o: %.c $(GEN_FILES)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(INC) $(RECON_INC) -MMD -MP -c -o $@ $<
+
+$(BUILD)/san/%.o: %.c $(GEN_FILES)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN) $(INC) $(RECON_INC) -MMD -MP -c -o $@ $<
+
+-include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)
+
+reconciler: $(BUILD)/mchost-reconciler
+$(BUILD)/mchost-reconciler: $(call obj,obj,$(RECON_SRC) $(COMMON_SRC))
+	$(CC) $(CFLAGS) -o $@ $^ $(RECON_LIBS) -lm
+
+$(BUILD)/san/mchost-reconciler: $(call obj,san,$(RECON_SRC) $(COMMON_SRC))
+	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(RECON_LIBS) -lm
+
+# A unit test is one file t/unit/NAME.c with a main() that prints TAP; it is
+# linked with common/ and with the reconciler's files but main.c, sanitized.
+RECON_UNIT := $(filter-out reconciler/main.c,$(RECON_SRC))
+unit: $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+$(BUILD)/unit/%: $(BUILD)/san/t/unit/%.o $(call obj,san,$(RECON_UNIT) $(COMMON_SRC))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(RECON_LIBS) -lm
+
+.SECONDARY:
+
+MODULE_SRC := config $(wildcard ngx_mchost_module/*.[ch] common/*.[ch])
+
+# The dynamic module for Debian's nginx.
+module: $(BUILD)/ngx_http_mchost_module.so
+$(BUILD)/ngx_http_mchost_module.so: $(MODULE_SRC) $(GEN_FILES)
+	tools/build-nginx debian
+
+# nginx from source with the module linked in and sanitizers on.
+asan: $(BUILD)/nginx-asan/nginx $(BUILD)/san/mchost-reconciler unit  ## sanitized builds of everything
+$(BUILD)/nginx-asan/nginx: $(MODULE_SRC) $(GEN_FILES)
+	tools/build-nginx asan
+
+t/e2e/node_modules: t/e2e/package-lock.json
+	cd t/e2e && npm ci --no-audit --no-fund && touch node_modules

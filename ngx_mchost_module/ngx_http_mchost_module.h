@@ -1,0 +1,163 @@
+/*
+ * What the module's files share: configuration, one worker's state, a
+ * request's context.
+ */
+
+#ifndef NGX_HTTP_MCHOST_MODULE_H
+#define NGX_HTTP_MCHOST_MODULE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_mchost_pg.h"
+#include "ngx_mchost_redis.h"
+
+typedef struct ngx_mchost_hub_s  ngx_mchost_hub_t;
+
+/* Counters in the mchost_zone, shared by all workers and kept over reloads;
+ * only ever changed with ngx_atomic_fetch_add(). Requests are counted by
+ * route and status class in ngx_http_mchost_metrics.c. */
+typedef struct {
+    ngx_atomic_t  sockets;              /* WebSockets open now */
+    ngx_atomic_t  sockets_total;
+    ngx_atomic_t  ws_messages_in;
+    ngx_atomic_t  ws_messages_out;
+    ngx_atomic_t  ws_dropped;           /* coalesced or dropped for a slow reader */
+    ngx_atomic_t  ws_slow_closed;       /* closed with 1013 */
+    ngx_atomic_t  redis_messages;
+    ngx_atomic_t  pg_segments;
+    ngx_atomic_t  pg_errors;
+    ngx_atomic_t  pg_rejected;          /* queue full or late */
+    ngx_atomic_t  pg_retried;
+    ngx_atomic_t  pg_connects;
+    ngx_atomic_t  pg_lost;
+} ngx_http_mchost_counters_t;
+
+typedef struct {
+    ngx_array_t                   pools;    /* of ngx_mchost_pg_conf_t */
+    ngx_mchost_redis_conf_t      *redis;    /* NULL: no mchost_redis */
+    ngx_shm_zone_t               *zone;     /* NULL: no mchost_zone */
+} ngx_http_mchost_main_conf_t;
+
+typedef struct {
+    ngx_int_t     pool;                 /* index in pools, or NGX_CONF_UNSET */
+
+    /* mchost_websocket */
+    ngx_msec_t    ws_ping;              /* ping=30s */
+    size_t        ws_max_message;       /* max_message=64k */
+    size_t        ws_queue;             /* queue=1m, bytes per socket */
+} ngx_http_mchost_loc_conf_t;
+
+/* The one global: what a worker has running. Made in init_process, NULL in
+ * the master and in helper processes. */
+typedef struct {
+    ngx_cycle_t                  *cycle;
+    ngx_mchost_pg_pool_t        **pools;    /* by index, NULL-terminated */
+    ngx_mchost_redis_t           *redis;    /* or NULL */
+    ngx_mchost_hub_t             *hub;      /* or NULL, with redis */
+    ngx_http_mchost_counters_t   *counters; /* the zone's, or a private one */
+} ngx_http_mchost_worker_t;
+
+extern ngx_module_t               ngx_http_mchost_module;
+extern ngx_http_mchost_worker_t  *ngx_http_mchost_worker;
+
+/* -- ngx_http_mchost_reply.c -- */
+
+typedef struct {
+    char        pointer[256];           /* RFC 6901, or "" */
+    const char *code;
+    const char *message;
+} ngx_http_mchost_fault_t;
+
+/* Sends a JSON body that lives as long as the request. etag: NULL or an
+ * opaque tag without quotes. Returns what the output filters return; the
+ * caller finalizes the request with it. */
+ngx_int_t ngx_http_mchost_reply(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *json, ngx_str_t *etag);
+
+/* Sends application/problem+json (RFC 9457); a Retry-After goes with 429 and
+ * 503. detail is a sentence for a person; it is escaped here. */
+ngx_int_t ngx_http_mchost_problem(ngx_http_request_t *r, ngx_uint_t status,
+    const char *detail);
+ngx_int_t ngx_http_mchost_problem_faults(ngx_http_request_t *r,
+    ngx_uint_t status, const char *detail,
+    const ngx_http_mchost_fault_t *faults, ngx_uint_t nfaults);
+
+/* The status and sentence that a failed segment means for a client: 503, 504,
+ * 409 … One place for the mapping of SQLSTATEs, also for sockets. */
+ngx_uint_t ngx_http_mchost_pg_problem(const ngx_mchost_pg_reply_t *reply,
+    const char **detail);
+
+/* Adds a response header whose value lives as long as the request. */
+ngx_int_t ngx_http_mchost_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+
+/* -- ngx_http_mchost_auth.c -- */
+
+#define NGX_HTTP_MCHOST_HASH_LEN  64
+
+/* The token of "Authorization: Bearer"; NGX_DECLINED when there is none. */
+ngx_int_t ngx_http_mchost_bearer(ngx_http_request_t *r, ngx_str_t *token);
+
+/* Checks the token's form and writes its hash; NGX_DECLINED when it cannot be
+ * a token. */
+ngx_int_t ngx_http_mchost_token_hash(const ngx_str_t *token,
+    u_char hash[NGX_HTTP_MCHOST_HASH_LEN]);
+
+/* Begins a segment with present_key and authenticate. role is the least role
+ * that suffices ("viewer" …). NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_mchost_auth_add(ngx_mchost_pg_segment_t *seg,
+    const u_char *hash, const char *role);
+
+typedef enum {
+    NGX_HTTP_MCHOST_AUTH_OK,
+    NGX_HTTP_MCHOST_AUTH_UNKNOWN,       /* 401 */
+    NGX_HTTP_MCHOST_AUTH_FORBIDDEN      /* 403 */
+} ngx_http_mchost_auth_e;
+
+typedef struct {
+    char  tenant[37];
+    char  key_id[37];
+    char  role[16];
+    char  expires_at[40];               /* or "" */
+} ngx_http_mchost_identity_t;
+
+/* Reads what authenticate answered (results[1] of a segment begun as above). */
+ngx_http_mchost_auth_e ngx_http_mchost_auth_read(
+    const ngx_mchost_pg_reply_t *reply, ngx_http_mchost_identity_t *id);
+
+/* -- ngx_http_mchost_console.c: a command to a server's console -- */
+
+typedef struct ngx_http_mchost_console_s  ngx_http_mchost_console_t;
+
+/* json is what the reconciler answered ({"output":…} or {"error":…}), or
+ * NULL with status 503 (no Redis) or 504 (no answer within 10 s). */
+typedef void (*ngx_http_mchost_console_pt)(void *data, ngx_uint_t status,
+    ngx_str_t *json);
+
+/* Sends a command whose caller is authorised and whose server is known to be
+ * the tenant's. NULL when Redis is away or memory is out; otherwise the
+ * handler is called once, later. */
+ngx_http_mchost_console_t *ngx_http_mchost_console_send(const char *tenant,
+    const char *server, ngx_str_t *command,
+    ngx_http_mchost_console_pt handler, void *data);
+void ngx_http_mchost_console_detach(ngx_http_mchost_console_t *c);
+
+/* -- content handlers set by the directives -- */
+
+ngx_int_t ngx_http_mchost_api_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_mchost_websocket_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_mchost_health_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_mchost_ready_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_mchost_metrics_handler(ngx_http_request_t *r);
+
+/* -- ngx_mchost_hub.c: channel → sessions, made with the worker's redis -- */
+
+ngx_mchost_hub_t *ngx_mchost_hub_create(ngx_mchost_redis_t *redis,
+    ngx_cycle_t *cycle);
+void ngx_mchost_hub_destroy(ngx_mchost_hub_t *hub);
+
+/* Helpers of common use. */
+void ngx_http_mchost_uuid7(char dst[37]);
+
+#endif

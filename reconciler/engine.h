@@ -1,0 +1,97 @@
+/*
+ * An engine runs one server's pod and keeps its world: Podman on one machine,
+ * Kubernetes on many. Both are handed the same objects (manifest_*.c).
+ *
+ * Every operation is asynchronous, idempotent and about one server; at most
+ * one is under way for a server at a time (the workqueue sees to it). The
+ * callback is called exactly once, from the loop, never from within the call.
+ */
+
+#ifndef MC_ENGINE_H
+#define MC_ENGINE_H
+
+#include <stddef.h>
+#include "server.h"
+
+typedef struct mc_engine_s  mc_engine_t;
+
+/* Why an operation failed. reason is a CamelCase word for a condition
+ * ("ImagePullFailed", "EngineUnavailable", "PortInUse", "DiskFull", …),
+ * message a sentence for a person. retry false: only a changed spec helps. */
+typedef struct {
+    char  reason[48];
+    char  message[400];
+    bool  retry;
+} mc_engine_error_t;
+
+/* err is NULL on success. Both pointers are valid during the call only. */
+typedef void (*mc_engine_done_pt)(void *data, const mc_engine_error_t *err);
+typedef void (*mc_engine_observed_pt)(void *data, const mc_observed_t *obs,
+    const mc_engine_error_t *err);
+
+/* One line of the game's output, in order. time is RFC 3339 with nanoseconds;
+ * after a reconnect lines later than the last one seen follow. */
+typedef void (*mc_engine_line_pt)(void *data, const char *time,
+    const char *stream, const char *line, size_t len);
+
+typedef struct mc_engine_log_s  mc_engine_log_t;
+
+/* Something happened to a server: look at it. id NULL: look at all. */
+typedef void (*mc_engine_hint_pt)(void *data, const char *server_id);
+
+typedef struct {
+    const char  *name;              /* "podman" */
+
+    void (*observe)(mc_engine_t *e, const mc_server_t *s,
+        mc_engine_observed_pt cb, void *data);
+
+    /* The world's volume and the RCON secret; existing ones stay as they are. */
+    void (*ensure_storage)(mc_engine_t *e, const mc_server_t *s,
+        mc_engine_done_pt cb, void *data);
+
+    /* Creates the pod (none may exist) from the manifests and starts it. A
+     * failed start leaves nothing behind but volume and secret. */
+    void (*create)(mc_engine_t *e, const mc_server_t *s,
+        mc_engine_done_pt cb, void *data);
+
+    /* Starts an existing, exited pod again. */
+    void (*start)(mc_engine_t *e, const mc_server_t *s,
+        mc_engine_done_pt cb, void *data);
+
+    /* TERM, and KILL after grace seconds (0: KILL at once). The pod stays. */
+    void (*stop)(mc_engine_t *e, const mc_server_t *s, int grace,
+        mc_engine_done_pt cb, void *data);
+
+    /* Removes the pod and its configuration, not volume and secret. Works from
+     * the ids alone; absent is success. */
+    void (*remove)(mc_engine_t *e, const mc_server_t *s,
+        mc_engine_done_pt cb, void *data);
+
+    /* Removes secret, and the volume when world is set. */
+    void (*remove_storage)(mc_engine_t *e, const mc_server_t *s, bool world,
+        mc_engine_done_pt cb, void *data);
+
+    /* Follows the pod's output from after `since` ("" = from its start) until
+     * log_stop() or its end; then line is called once with stream NULL. */
+    mc_engine_log_t *(*log_follow)(mc_engine_t *e, const mc_server_t *s,
+        const char *since, mc_engine_line_pt line, void *data);
+    void (*log_stop)(mc_engine_log_t *log);
+
+    /* 1 when the engine's API answered lately. */
+    bool (*ready)(mc_engine_t *e);
+    void (*destroy)(mc_engine_t *e);
+} mc_engine_ops_t;
+
+struct mc_engine_s {
+    const mc_engine_ops_t  *ops;
+};
+
+/* The hash that mc_observed_t.pod_hash is compared with: of everything in the
+ * manifests that only a new pod can take over (not of restartToken). */
+void mc_engine_desired_hash(const mc_server_t *s, char hash[65]);
+
+/* The RCON password of a server, made from the installation's secret with
+ * HMAC-SHA-256 over the server's id: nothing to store, nothing to show. */
+void mc_rcon_password(const char *server_id, char password[65]);
+
+#endif
