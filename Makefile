@@ -109,3 +109,32 @@ $(BUILD)/nginx-asan/nginx: $(MODULE_SRC) $(GEN_FILES)
 
 t/e2e/node_modules: t/e2e/package-lock.json
 	cd t/e2e && npm ci --no-audit --no-fund && touch node_modules
+
+# -- distribution ------------------------------------------------------------
+
+MODULEDIR ?= $(PREFIX)/lib/nginx/modules
+.PHONY: install dist clean
+install: build             ## install below DESTDIR and PREFIX (the module in MODULEDIR)
+	install -D -m 644 $(BUILD)/ngx_http_mchost_module.so $(DESTDIR)$(MODULEDIR)/ngx_http_mchost_module.so
+	install -D -m 755 $(BUILD)/mchost-reconciler $(DESTDIR)$(PREFIX)/sbin/mchost-reconciler
+	install -d $(DESTDIR)$(PREFIX)/share/mchost
+	cp -r conf dashboard sql $(DESTDIR)$(PREFIX)/share/mchost/
+
+dist:                      ## a source archive of HEAD in build/
+	@mkdir -p $(BUILD)
+	git archive --prefix=mchost-$(VERSION)/ -o $(BUILD)/mchost-$(VERSION).tar.gz HEAD
+	@echo $(BUILD)/mchost-$(VERSION).tar.gz
+
+clean:                     ## remove everything that was built
+	rm -rf $(BUILD)
+
+# -- benchmarks --------------------------------------------------------------
+
+BENCH_BIN := $(patsubst %,$(BUILD)/bench/%,fanout sendloop statement)
+.PHONY: bench
+bench: test-packages build $(BENCH_BIN)  ## ratios against peers in one run; writes var/bench/*.json
+	perl -It/lib bench/run.pl $(VAR)/bench
+
+$(BUILD)/bench/%: bench/%.c common/mc_envelope.c $(GEN_FILES)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(INC) -o $@ $< common/mc_envelope.c $(GEN)/mc_sql_table.c -lhiredis
