@@ -1,0 +1,29 @@
+/*
+ * The server document as a whole: the schema, and the rules between its
+ * fields that a structural schema has no words for. REST and the reconciler
+ * both ask here, so that they never disagree.
+ */
+
+#ifndef MC_SERVER_RULES_H
+#define MC_SERVER_RULES_H
+
+#include "mc_schema.h"
+
+/* Checks the document {name, spec} (a status is checked when it is there).
+ * With a name absent only the spec is checked. schema is the compiled
+ * embedded schema. Every fault is reported, up to max, with pointers like
+ * "/spec/eula/accepted". Returns the number of faults written; 0: valid.
+ * The rules look at the values as with the defaults filled in; doc itself is
+ * not changed. */
+unsigned mc_server_validate(const mc_schema_t *schema, const mc_json_t *doc,
+    mc_schema_error_t *errors, unsigned max);
+
+/* 1 when software of this type runs only after the EULA was accepted: every
+ * type but "demo" and "velocity". */
+int mc_server_needs_eula(const char *type);
+
+/* 1 when the key is one of server.properties that the platform sets itself
+ * (server-port, rcon.*, enable-rcon, query.*, management-server-*, ...). */
+int mc_server_reserved_property(const char *key, size_t len);
+
+#endif
