@@ -1,0 +1,84 @@
+/*
+ * HTTP requests on a libuv loop: libcurl's multi interface underneath, over a
+ * Unix socket or TCP with or without TLS. Requests beyond the limit wait in a
+ * queue with a cap of its own; a full queue refuses.
+ */
+
+#ifndef MC_HTTP_H
+#define MC_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+typedef struct mc_http_s      mc_http_t;
+typedef struct mc_http_req_s  mc_http_req_t;
+
+typedef struct {
+    const char  *base;          /* "http://d/v4.0.0/libpod", no "/" at the end */
+    const char  *unix_socket;   /* NULL: TCP */
+    const char  *user_agent;
+    const char  *ca_file;       /* TLS; NULL: the system's authorities */
+    const char  *cert_file;     /* client certificate and its key, or NULL */
+    const char  *key_file;
+    unsigned     parallel;      /* requests under way, streams not counted; 16 */
+    unsigned     queue;         /* requests waiting; 1024 */
+    unsigned     streams;       /* streams open at once; 1024 */
+} mc_http_conf_t;
+
+/* What came back. status 0: no answer; then error says why ("" otherwise).
+ * body is NUL-terminated and empty for a stream that was a success (2xx). */
+typedef struct {
+    long         status;
+    const char  *error;
+    bool         timeout;
+    bool         refused;       /* nobody listens there */
+    const char  *body;
+    size_t       len;
+} mc_http_reply_t;
+
+/* Called once from the loop, never from within mc_http_send(). */
+typedef void (*mc_http_done_pt)(void *data, const mc_http_reply_t *reply);
+
+/* A piece of a stream's body, cut anywhere. Returns 0 to go on, -1 to end the
+ * stream (done follows, with an error). */
+typedef int (*mc_http_data_pt)(void *data, const char *p, size_t len);
+
+typedef struct {
+    const char        *method;      /* "GET" */
+    const char        *path;        /* after base: "/pods/json", escaped */
+    const char        *body;        /* NULL: none; copied */
+    size_t             body_len;
+    const char        *type;        /* Content-Type of the body */
+    const char        *accept;      /* or NULL */
+    const char        *bearer;      /* token for Authorization, or NULL */
+    unsigned           timeout_ms;  /* for the whole; 0 only for a stream */
+    size_t             max_body;    /* longer answers fail; 0: 4 MB */
+    mc_http_data_pt    on_data;     /* set: a stream */
+    mc_http_done_pt    on_done;
+    void              *data;
+} mc_http_call_t;
+
+/* NULL when memory is out. conf is copied. */
+mc_http_t *mc_http_create(uv_loop_t *loop, const mc_http_conf_t *conf);
+
+/* Drops every request without a callback and frees the client once the loop
+ * has closed its handles. */
+void mc_http_destroy(mc_http_t *http);
+
+/* Everything in call is copied. NULL when the queue is full or memory is out:
+ * then no callback comes. */
+mc_http_req_t *mc_http_send(mc_http_t *http, const mc_http_call_t *call);
+
+/* The callbacks do not come any more. Not after on_done; allowed from within
+ * on_data. */
+void mc_http_cancel(mc_http_req_t *req);
+
+/* Escapes s for one segment or query value of a URL, as snprintf(). */
+size_t mc_http_escape(char *buf, size_t size, const char *s);
+
+/* Requests since the start, for metrics: index is the status / 100, 0 for no
+ * answer at all. */
+void mc_http_counters(const mc_http_t *http, unsigned long counts[6]);
+
+#endif
