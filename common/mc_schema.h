@@ -18,9 +18,13 @@ typedef struct {
 } mc_schema_error_t;
 
 /* Compiles a schema from its JSON. The result lives as long as the
- * allocator's pool. NULL and a message when the schema itself is wrong. */
+ * allocator's pool and holds compiled patterns that are libc's: give it to
+ * mc_schema_free() before the pool goes. NULL and a message when the schema
+ * itself is wrong; a keyword that the validator does not know is an error. */
 mc_schema_t *mc_schema_compile(const mc_alloc_t *a, const char *json,
     size_t len, char *err, size_t errlen);
+
+void mc_schema_free(mc_schema_t *s);
 
 /* Compiled sub-schema of a property ("spec"), or NULL. */
 const mc_schema_t *mc_schema_property(const mc_schema_t *s, const char *name);
@@ -31,7 +35,9 @@ const mc_schema_t *mc_schema_property(const mc_schema_t *s, const char *name);
 unsigned mc_schema_validate(const mc_schema_t *s, const mc_json_t *v,
     const char *pointer, mc_schema_error_t *errors, unsigned max);
 
-/* Adds the schema's defaults where members are absent. 0, or -1: no memory. */
+/* Adds the schema's defaults where members are absent, as Kubernetes does: a
+ * default within an object applies when that object is there. 0, or -1: no
+ * memory. */
 int mc_schema_defaults(const mc_schema_t *s, const mc_alloc_t *a, mc_json_t *v);
 
 /* The embedded schema (build/gen/mc_schema_json.c). */

@@ -9,21 +9,23 @@
 
 #include "mc_schema.h"
 
-/* Checks the document {name, spec} (a status is checked when it is there).
- * With a name absent only the spec is checked. schema is the compiled
- * embedded schema. Every fault is reported, up to max, with pointers like
- * "/spec/eula/accepted". Returns the number of faults written; 0: valid.
- * The rules look at the values as with the defaults filled in; doc itself is
- * not changed. */
+/* Checks the document {name, spec}, and a status when one is there. schema is
+ * the compiled embedded schema. Every fault is reported, up to max, with
+ * pointers like "/spec/eula/accepted". Returns the number of faults written;
+ * 0: valid. Rules judge absent fields by their defaults; doc is not changed. */
 unsigned mc_server_validate(const mc_schema_t *schema, const mc_json_t *doc,
     mc_schema_error_t *errors, unsigned max);
+
+/* The same for a spec alone; the pointers begin with "/spec" too. */
+unsigned mc_server_validate_spec(const mc_schema_t *schema,
+    const mc_json_t *spec, mc_schema_error_t *errors, unsigned max);
 
 /* 1 when software of this type runs only after the EULA was accepted: every
  * type but "demo" and "velocity". */
 int mc_server_needs_eula(const char *type);
 
-/* 1 when the key is one of server.properties that the platform sets itself
- * (server-port, rcon.*, enable-rcon, query.*, management-server-*, ...). */
-int mc_server_reserved_property(const char *key, size_t len);
+/* 1 when the platform sets this key of server.properties itself:
+ * server-port, rcon.*, enable-rcon, query.*, management-server-* and more. */
+int mc_server_reserved_property(const char *key);
 
 #endif
