@@ -253,6 +253,10 @@ FNR == 1 { begin_file() }
 {
     text = strip($0)
     if (text ~ /^[ \t]*$/ && quote == "") {
+        # keeps the lines of a migration where the server's errors count them
+        if (block == "migration" && block_text != "") {
+            block_text = block_text "\n"
+        }
         next
     }
     if (block == "" || done) {
