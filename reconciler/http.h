@@ -23,7 +23,7 @@ typedef struct {
     const char  *key_file;
     unsigned     parallel;      /* requests under way, streams not counted; 16 */
     unsigned     queue;         /* requests waiting; 1024 */
-    unsigned     streams;       /* streams open at once; 1024 */
+    unsigned     streams;       /* streams and slow ones at once; 1024 */
 } mc_http_conf_t;
 
 /* What came back. status 0: no answer; then error says why ("" otherwise).
@@ -52,8 +52,10 @@ typedef struct {
     const char        *type;        /* Content-Type of the body */
     const char        *accept;      /* or NULL */
     const char        *bearer;      /* token for Authorization, or NULL */
-    unsigned           timeout_ms;  /* for the whole; 0 only for a stream */
+    unsigned           timeout_ms;  /* for the whole, the queue included; 0
+                                     * only for a stream */
     size_t             max_body;    /* longer answers fail; 0: 4 MB */
+    bool               slow;        /* waits long: takes no place of others */
     mc_http_data_pt    on_data;     /* set: a stream */
     mc_http_done_pt    on_done;
     void              *data;
