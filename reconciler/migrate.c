@@ -199,6 +199,19 @@ release_lease(const migrator_t *m)
 
 /* -- one statement -- */
 
+/* Stops what the server still runs for us. */
+static void
+cancel(PGconn *conn)
+{
+    PGcancel  *c = PQgetCancel(conn);
+    char       err[256];
+
+    if (c) {
+        PQcancel(c, err, sizeof(err));
+        PQfreeCancel(c);
+    }
+}
+
 /* Sends a statement as a simple query and renews the lease while it runs.
  * NULL when the lease was lost. */
 static PGresult *
@@ -210,6 +223,7 @@ run_leased(const migrator_t *m, const char *sql)
     if (PQsendQuery(m->work, sql) == 1) {
         while (PQisBusy(m->work)) {
             if (poll(&pfd, 1, MC_LEASE_RENEW) == 0 && !renew_lease(m)) {
+                cancel(m->work);
                 return NULL;
             }
             if (PQconsumeInput(m->work) == 0) {
