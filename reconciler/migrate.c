@@ -478,14 +478,14 @@ apply(migrator_t *m)
 {
     unsigned  i = m->n_done;
 
-    /* The statement before the first missing one is repeated when it is of
-     * the same file: that one may be done and only not recorded, and the
-     * second half of DROP … IF EXISTS, CREATE … is repeatable only with the
-     * first. */
-    if (i > 0 && i < mc_migrations_n && mc_migrations[i].ordinal > 1) {
-        if (!run_statement(m, &mc_migrations[i - 1])) {
-            return false;
-        }
+    /* The first missing statement may be done and only not recorded. A CREATE
+     * that cannot say IF NOT EXISTS, as that of a policy, is repeatable only
+     * together with the DROP … IF EXISTS before it. */
+    if (i > 0 && i < mc_migrations_n && mc_migrations[i].ordinal > 1
+        && strncmp(mc_migrations[i - 1].text, "DROP ", 5) == 0
+        && !run_statement(m, &mc_migrations[i - 1]))
+    {
+        return false;
     }
     for ( ; i < mc_migrations_n; i++) {
         if (!run_statement(m, &mc_migrations[i])
