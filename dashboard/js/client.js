@@ -447,7 +447,6 @@ export class Client {
             break;
 
         case 'gap':
-            this.#advance(message, message.to);
             this.#emit('gap', message);
             break;
 

@@ -58,6 +58,8 @@ export const FIELDS = {
                   options: [['peaceful', 'Peaceful'], ['easy', 'Easy'], ['normal', 'Normal'], ['hard', 'Hard']] },
     viewDistance: { pointer: '/spec/properties/viewDistance', label: 'View distance', kind: 'number',
                     min: 2, max: 32, initial: 10, hint: 'In chunks. Less is faster.' },
+    spawnProtection: { pointer: '/spec/properties/spawnProtection', label: 'Spawn protection', kind: 'number',
+                       min: 0, max: 10000, initial: 16, hint: 'Blocks around the spawn where only operators build.' },
     levelSeed: { pointer: '/spec/properties/levelSeed', label: 'World seed', kind: 'text', maxLength: 128,
                  placeholder: 'random', initial: '' },
     onlineMode: { pointer: '/spec/properties/onlineMode', label: 'Check accounts with Mojang', kind: 'switch',

@@ -49,18 +49,12 @@ export class LogBuffer {
     /**
      * A "gap" message. A gap before the first line only says that history is
      * bounded, which the top of the console says anyway.
-     *
-     * @param {{to?: string}} gap
      */
-    receiveGap(gap) {
+    receiveGap() {
         if (this.entries.some((entry) => entry.kind === 'line')) {
             this.add('gap', 'Some lines are missing here: they were no longer kept when the connection came back.');
         } else {
             this.trimmed = true;
-        }
-
-        if (gap.to !== undefined && (this.cursor === null || compareCursors(gap.to, this.cursor) > 0)) {
-            this.cursor = gap.to;
         }
     }
 

@@ -64,7 +64,7 @@ export class Store {
         this.client.on('event', (event) => this.#receive(event));
         this.client.on('gap', (gap) => {
             if (gap.topic === 'logs') {
-                this.consoles.get(gap.server)?.receiveGap(gap);
+                this.consoles.get(gap.server)?.receiveGap();
             }
         });
         this.client.on('resync', () => this.refresh());
@@ -102,10 +102,12 @@ export class Store {
         return () => set.delete(fn);
     }
 
-    /** Every server, in the order of their names. */
+    /** Every server, in the order of the names that people see. */
     list() {
+        const shown = (server) => server.spec?.displayName || server.name;
+
         return [...this.servers.values()].sort((a, b) =>
-            a.name.localeCompare(b.name, 'en', { numeric: true }) || (a.id < b.id ? -1 : 1));
+            shown(a).localeCompare(shown(b), 'en', { numeric: true }) || (a.id < b.id ? -1 : 1));
     }
 
     /* -- reading -- */

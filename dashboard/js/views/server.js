@@ -229,9 +229,9 @@ function factsPanel() {
     const message = h('p', { class: 'fact-message' });
     let shown = '';
 
-    const fact = (name, label, content = h('span')) => {
+    const fact = (name, label, content = h('span'), lesser = false) => {
         values.set(name, content);
-        return h('div', { class: 'fact' }, h('dt', {}, label), h('dd', {}, content));
+        return h('div', { class: lesser ? 'fact fact-lesser' : 'fact' }, h('dt', {}, label), h('dd', {}, content));
     };
 
     const element = h('aside', { class: 'facts', 'aria-label': 'About this server' },
@@ -241,8 +241,8 @@ function factsPanel() {
             fact('players', 'Players', players.element),
             fact('uptime', 'Running for'),
             fact('memory', 'Memory'),
-            fact('mode', 'Game'),
-            fact('created', 'Created'))),
+            fact('mode', 'Game', h('span'), true),
+            fact('created', 'Created', h('span'), true))),
         h('section', { class: 'card card-conditions' }, h('h2', {}, 'Condition'), message, conditions));
 
     return {

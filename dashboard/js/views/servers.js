@@ -69,7 +69,7 @@ export function serversView({ store }) {
     return {
         title: 'Servers',
         element: h('div', { class: 'page' },
-                   h('div', { class: 'page-head' },
+                   h('div', { class: 'page-head list-head' },
                      h('div', {}, h('h1', {}, 'Servers'), summary),
                      store.mayOperate ? create() : null),
                    tools, list, around),
@@ -199,6 +199,7 @@ function row(store) {
                 .filter(Boolean).join(' · '));
             setText(note, text);
             note.hidden = text === '';
+            note.className = `row-note tone-${describeState(server).tone === 'bad' ? 'bad' : 'warn'}`;
             element.dataset.state = describeState(server).state;
             pill.update(server, store.pending.get(server.id));
             players.update(server);

@@ -1,14 +1,14 @@
 /** The settings of a server, and its deletion. */
 
 import { h, setText } from '../dom.js';
-import { describeState } from '../format.js';
+import { describeState, plural } from '../format.js';
 import { FIELDS, documentOf, valueAt } from '../fields.js';
 import { makeField, motdPreview, showFaults } from '../form.js';
 import { icon } from '../icons.js';
 import { go } from '../router.js';
 import { openDialog, toast } from '../ui.js';
 
-const SHOWN = ['displayName', 'motd', 'maxPlayers', 'gameMode', 'difficulty', 'version', 'memory', 'viewDistance',
+const SHOWN = ['displayName', 'motd', 'maxPlayers', 'gameMode', 'difficulty', 'version', 'memory', 'viewDistance', 'spawnProtection',
                'onlineMode', 'pvp', 'hardcore', 'allowFlight', 'commandBlocks', 'announce', 'retention'];
 
 /**
@@ -36,8 +36,9 @@ export function settingsPanel({ store, server }) {
     const refreshForm = () => {
         const n = changes().length;
 
-        save.disabled = undo.disabled = n === 0;
-        setText(state, n === 0 ? 'No changes' : n === 1 ? '1 change' : `${n} changes`);
+        bar.hidden = n === 0;
+        save.disabled = false;
+        setText(state, plural(n, 'unsaved change'));
         preview.update({ seed: server.id, name: fields.displayName.get() || server.name,
                          motd: fields.motd.get(), max: fields.maxPlayers.get(),
                          online: current.status?.players?.online });
@@ -118,24 +119,30 @@ export function settingsPanel({ store, server }) {
         refreshForm();
     });
 
+    const danger = dangerCard(store, () => current);
+    const bar = h('div', { class: 'form-end form-end-sticky' }, state, undo, save);
     const form = h('form', { class: 'form', novalidate: true, onsubmit: submit, oninput: refreshForm },
         problem, notice,
-        h('section', { class: 'card' },
-          h('h2', {}, 'In the multiplayer list'),
-          h('div', { class: 'grid-2' }, fields.displayName.element, fields.maxPlayers.element),
-          fields.motd.element, preview.element),
-        h('section', { class: 'card' },
-          h('h2', {}, 'Game'),
-          h('div', { class: 'grid-2' }, fields.gameMode.element, fields.difficulty.element),
-          h('div', { class: 'grid-2' }, fields.pvp.element, fields.hardcore.element, fields.onlineMode.element,
-            fields.allowFlight.element, fields.commandBlocks.element)),
-        h('section', { class: 'card' },
-          h('h2', {}, 'Machine'),
-          h('div', { class: 'grid-3' }, fields.version.element, fields.memory.element, fields.viewDistance.element),
-          h('div', { class: 'grid-2' }, fields.announce.element, fields.retention.element)),
-        h('div', { class: 'form-end form-end-sticky' }, state, undo, save));
+        h('div', { class: 'settings-columns' },
+          h('div', {},
+            h('section', { class: 'card' },
+              h('h2', {}, 'In the multiplayer list'),
+              h('div', { class: 'grid-2' }, fields.displayName.element, fields.maxPlayers.element),
+              fields.motd.element, preview.element),
+            h('section', { class: 'card' },
+              h('h2', {}, 'Machine'),
+              h('div', { class: 'grid-2' }, fields.version.element, fields.memory.element,
+                fields.announce.element, fields.retention.element))),
+          h('div', {},
+            h('section', { class: 'card' },
+              h('h2', {}, 'Game'),
+              h('div', { class: 'grid-2' }, fields.gameMode.element, fields.difficulty.element,
+                fields.viewDistance.element, fields.spawnProtection.element),
+              h('div', { class: 'grid-2' }, fields.pvp.element, fields.hardcore.element, fields.onlineMode.element,
+                fields.allowFlight.element, fields.commandBlocks.element)),
+            danger.element)),
+        bar);
 
-    const danger = dangerCard(store, () => current);
     const locked = h('p', { class: 'notice' });
 
     const lock = (next) => {
@@ -146,14 +153,13 @@ export function settingsPanel({ store, server }) {
         setText(locked, why);
         locked.hidden = why === '';
         form.querySelectorAll('input, select, textarea').forEach((control) => { control.disabled = why !== ''; });
-        form.lastElementChild.hidden = why !== '';
         danger.element.hidden = why !== '';
     };
 
     refreshForm();
 
     return {
-        element: h('div', { class: 'page-narrow settings' }, locked, form, danger.element),
+        element: h('div', { class: 'settings' }, locked, form),
         /** @param {any} next */
         update(next) {
             current = next;
@@ -218,7 +224,7 @@ function dangerCard(store, current) {
     return {
         element: h('section', { class: 'card card-danger' },
                    h('div', {}, h('h2', {}, 'Delete this server'),
-                     h('p', {}, 'It is stopped and disappears from your list. You choose whether its world is kept.')),
+                     h('p', {}, 'It is stopped and leaves your list.')),
                    h('button', { class: 'button danger', type: 'button', onclick: ask }, icon('trash'), 'Delete…')),
     };
 }

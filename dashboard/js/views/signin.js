@@ -1,7 +1,8 @@
 /** The page that asks for an API key. */
 
 import { h, setText } from '../dom.js';
-import { icon, logo, texture } from '../icons.js';
+import { icon, logo } from '../icons.js';
+import { scene } from '../scene.js';
 
 /**
  * @param {object} options
@@ -61,7 +62,7 @@ export function signInView({ notice, signIn }) {
     };
 
     return h('div', { class: 'signin' },
-             wall(),
+             h('div', { class: 'signin-picture' }, scene()),
              h('main', { class: 'signin-card', id: 'main' },
                h('div', { class: 'brand brand-large' }, logo(), h('span', {}, 'mchost')),
                h('h1', {}, 'Sign in'),
@@ -73,15 +74,4 @@ export function signInView({ notice, signIn }) {
                    h('p', { class: 'field-hint', id: 'key-hint' },
                      'Kept in this tab only, and gone when you close it.')),
                  button)));
-}
-
-/** A wall of blocks for large screens. */
-function wall() {
-    const blocks = [];
-
-    for (let i = 0; i < 48; i++) {
-        blocks.push(texture(`block ${i * 7919}`));
-    }
-
-    return h('div', { class: 'wall', 'aria-hidden': 'true' }, blocks);
 }
