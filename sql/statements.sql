@@ -39,7 +39,7 @@ SELECT set_config('app.key_hash', $1, true),
 -- name: authenticate
 -- params: minimum_role
 -- read-only
-SELECT k.tenant_id, k.id, k.role, k.name, k.expires_at, a.allowed,
+SELECT k.tenant_id, k.id, k.role, k.name, to_json(k.expires_at) #>> '{}', a.allowed,
        set_config('app.tenant_id', CASE WHEN a.allowed THEN k.tenant_id::text ELSE '' END, true),
        set_config('app.key_id', k.id::text, true)
   FROM api_keys k,
@@ -207,7 +207,7 @@ RETURNING tenant_id, server_id;
 -- name: server_snapshot
 -- params: ids
 -- read-only
-SELECT s.id, coalesce(st.seq, 0) AS seq, coalesce(st.updated_at, s.created_at) AS time,
+SELECT s.id, coalesce(st.seq, 0) AS seq, to_json(coalesce(st.updated_at, s.created_at)) #>> '{}' AS time,
        coalesce(st.status, '{"state": "Pending"}'::jsonb) AS status
   FROM servers s
   LEFT JOIN server_status st ON st.tenant_id = s.tenant_id AND st.server_id = s.id
@@ -256,7 +256,8 @@ SELECT {{row}}
   LEFT JOIN server_status st ON st.tenant_id = s.tenant_id AND st.server_id = s.id
  WHERE s.tenant_id = $1::uuid AND s.id = $2::uuid;
 
--- An older observation never replaces a newer one: no row then.
+-- An older observation never replaces a newer one: no row then. Times that do
+-- not go out within JSON are written as JSON writes them (RFC 3339).
 -- name: reconciler_status
 -- params: tenant_id, server_id, observed_generation, status, finalized
 INSERT INTO server_status AS st (tenant_id, server_id, observed_generation, status, finalized_at)
@@ -268,4 +269,4 @@ ON CONFLICT (tenant_id, server_id) DO UPDATE
        updated_at = now(),
        finalized_at = coalesce(st.finalized_at, excluded.finalized_at)
  WHERE st.observed_generation <= excluded.observed_generation
-RETURNING seq, updated_at;
+RETURNING seq, to_json(updated_at) #>> '{}' AS time;
