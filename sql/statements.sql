@@ -203,7 +203,7 @@ SELECT s.tenant_id, $3::uuid, {{key}}, 'server.console', s.id, $4, json_build_ob
 RETURNING tenant_id, server_id;
 
 -- What a socket needs to begin: the servers it may see and their state. An
--- empty list of ids means all.
+-- empty list of ids means all. The time is as JSON has it, RFC 3339.
 -- name: server_snapshot
 -- params: ids
 -- read-only
@@ -256,8 +256,7 @@ SELECT {{row}}
   LEFT JOIN server_status st ON st.tenant_id = s.tenant_id AND st.server_id = s.id
  WHERE s.tenant_id = $1::uuid AND s.id = $2::uuid;
 
--- An older observation never replaces a newer one: no row then. Times that do
--- not go out within JSON are written as JSON writes them (RFC 3339).
+-- An older observation never replaces a newer one: no row then.
 -- name: reconciler_status
 -- params: tenant_id, server_id, observed_generation, status, finalized
 INSERT INTO server_status AS st (tenant_id, server_id, observed_generation, status, finalized_at)
@@ -269,4 +268,4 @@ ON CONFLICT (tenant_id, server_id) DO UPDATE
        updated_at = now(),
        finalized_at = coalesce(st.finalized_at, excluded.finalized_at)
  WHERE st.observed_generation <= excluded.observed_generation
-RETURNING seq, to_json(updated_at) #>> '{}' AS time;
+RETURNING seq, updated_at;
