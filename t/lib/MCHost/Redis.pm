@@ -11,22 +11,27 @@ use Time::HiRes qw(sleep time);
 
 use constant PASSWORD => { admin => 'admin-pw', nginx => 'redis-nginx-pw', reconciler => 'redis-reconciler-pw' };
 
-# The users of the shipped configuration, and one for the test itself.
+# The users of conf/redis.conf with passwords of ours, and one for the test.
 sub acl {
-    my $pw = PASSWORD;
+    my ($root) = @_;
 
-    return <<"EOT";
-user default off
-user admin on >$pw->{admin} ~* &* +\@all
-user nginx on >$pw->{nginx} resetkeys resetchannels ~mchost:* &mchost:* +\@all -\@admin -\@dangerous
-user reconciler on >$pw->{reconciler} resetkeys resetchannels ~mchost:* &mchost:* +\@all -\@admin -\@dangerous
-EOT
+    my $pw = PASSWORD;
+    my $conf = do { local (@ARGV, $/) = "$root/conf/redis.conf"; <> };
+    my $acl = "user admin on >$pw->{admin} ~* &* +\@all\n";
+
+    for ($conf =~ /^(user .*)$/mg) {
+        my ($line, $user) = ($_, /^user (\S+)/);
+        $line =~ s/#0{64}/>$pw->{$user}/;
+        $acl .= "$line\n";
+    }
+
+    return $acl;
 }
 
 sub new {
-    my ($class, $dir, %o) = @_;
+    my ($class, $root, $dir, %o) = @_;
 
-    my $self = bless { dir => $dir, path => "$dir/redis.sock", port => $o{port} // 0, %o }, $class;
+    my $self = bless { root => $root, dir => $dir, path => "$dir/redis.sock", port => $o{port} // 0, %o }, $class;
     $self->start;
     return $self;
 }
@@ -37,7 +42,7 @@ sub start {
     my ($self) = @_;
 
     my $dir = $self->{dir};
-    _write("$dir/users.acl", acl());
+    _write("$dir/users.acl", acl($self->{root}));
     _write("$dir/redis.conf", <<"EOT");
 port $self->{port}
 bind 127.0.0.1

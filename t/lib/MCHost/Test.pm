@@ -171,7 +171,7 @@ sub new {
     push @stacks, $self;
 
     $self->{pg} = MCHost::Postgres->new($root, "$dir/pg") if $o{postgres} // 1;
-    $self->{redis} = MCHost::Redis->new($dir) if $o{redis} // 1;
+    $self->{redis} = MCHost::Redis->new($root, $dir) if $o{redis} // 1;
     $self->{podman} = $self->_podman if $o{podman};
     $self->_reconciler;
     $self->migrate if $self->{pg} && ($o{migrate} // 1);
