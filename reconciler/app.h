@@ -1,0 +1,142 @@
+/*
+ * The running daemon: what its parts share. Each part is a file; this is the
+ * only header that knows them all.
+ */
+
+#ifndef MC_APP_H
+#define MC_APP_H
+
+#include <uv.h>
+#include "bus.h"
+#include "config.h"
+#include "engine.h"
+#include "map.h"
+#include "plan.h"
+#include "store.h"
+#include "workqueue.h"
+
+typedef struct mc_app_s     mc_app_t;
+typedef struct mc_record_s  mc_record_t;
+typedef struct mc_pass_s    mc_pass_t;
+typedef struct mc_deed_s    mc_deed_t;
+typedef struct mc_command_s mc_command_t;
+typedef struct mc_probe_s   mc_probe_t;
+typedef struct mc_follow_s  mc_follow_t;
+
+struct mc_app_s {
+    uv_loop_t            *loop;
+    const mc_config_t    *conf;
+    mc_store_t           *store;
+    mc_bus_t             *bus;
+    mc_engine_t          *engine;
+    mc_workqueue_t       *queue;
+    mc_map_t             *records;      /* by server id */
+    mc_map_t             *strangers;    /* ids of pods without a record */
+    mc_pass_t            *passes;       /* under way */
+    mc_deed_t            *deeds;        /* actions under way */
+    mc_command_t         *commands;     /* console commands under way */
+    unsigned              n_commands;
+
+    uv_timer_t            dispatch;     /* the workqueue's next key */
+    uv_timer_t            poll;         /* dirty rows */
+    uv_timer_t            resync;       /* all rows */
+    uv_timer_t            watch;        /* the engine */
+
+    bool                  paging;       /* a reading of all rows is under way */
+    char                  page_tenant[MC_UUID_LEN + 1], page_id[MC_UUID_LEN + 1];
+    bool                  polling;
+    bool                  synced;       /* all rows were read once */
+    bool                  engine_up;
+    bool                  stopping;     /* begins no new pass */
+    void                (*drained)(mc_app_t *app);  /* stopping, last pass over */
+};
+
+/* One server: the row as last read, and what is remembered beside it. */
+struct mc_record_s {
+    char              id[MC_UUID_LEN + 1];
+    char              tenant[MC_UUID_LEN + 1];
+
+    mc_arena_t       *arena;            /* of row */
+    mc_row_t          row;
+    bool              loaded;
+    bool              orphan;           /* the row is gone, the pod may be not */
+    int64_t           checked;          /* generation that blocked_* speak of */
+
+    mc_observed_t     obs;
+    bool              observed;         /* obs is what the engine said last */
+    int64_t           run_ms;           /* start of the pod that facts speak of */
+    mc_facts_t        facts;
+    bool              ready;            /* as counted in the metrics */
+
+    mc_probe_t       *probe;
+    mc_follow_t      *follow;
+};
+
+/* -- app.c: hints, polls, and the workqueue's turn -- */
+
+/* Opens everything and starts the timers. 0, or -1 and a sentence. */
+int mc_app_start(mc_app_t *app, uv_loop_t *loop, const mc_config_t *conf,
+    char *err, size_t errlen);
+
+/* Begins no new pass; drained is called (from the loop) when the last one is
+ * over, at once if there is none. */
+void mc_app_drain(mc_app_t *app, void (*drained)(mc_app_t *app));
+
+/* Closes everything. The loop must run until its handles are closed; then
+ * mc_app_free(). */
+void mc_app_stop(mc_app_t *app);
+void mc_app_free(mc_app_t *app);
+
+/* Look at a server soon. */
+void mc_app_enqueue(mc_app_t *app, const char *id, mc_priority_t prio);
+void mc_app_enqueue_after(mc_app_t *app, const char *id, int64_t ms);
+/* Look at the queue soon. */
+void mc_app_kick(mc_app_t *app);
+
+/* The record of a server, made when there is none yet. NULL: no memory, or
+ * another tenant's. */
+mc_record_t *mc_app_record(mc_app_t *app, const char *tenant, const char *id);
+void mc_app_forget(mc_app_t *app, mc_record_t *rec);
+
+/* -- lifecycle.c: one pass over one server -- */
+
+/* Reads, observes, plans, acts, and again until nothing is left to do now;
+ * then the key is done. */
+void mc_lifecycle_begin(mc_app_t *app, mc_record_t *rec);
+/* Frees the passes that the end of the process cut off. */
+void mc_lifecycle_abandon(mc_app_t *app);
+
+/* -- lifecycle_act.c -- */
+
+/* Does one action; done comes once, from the loop. */
+void mc_lifecycle_act(mc_app_t *app, mc_record_t *rec, const mc_plan_t *plan,
+    mc_action_t action, mc_engine_done_pt done, void *data);
+/* Frees the actions that the end of the process cut off. */
+void mc_lifecycle_act_abandon(mc_app_t *app);
+
+/* -- probe.c: status pings -- */
+
+/* Pings the running pod until mc_probe_stop(); keeps rec->facts up to date
+ * and has the server looked at when they change. */
+void mc_probe_start(mc_app_t *app, mc_record_t *rec);
+void mc_probe_stop(mc_record_t *rec);
+
+/* -- console.c -- */
+
+void mc_console_command(mc_app_t *app, const mc_bus_command_t *cmd);
+/* Gives up the commands under way; whoever asked is told. */
+void mc_console_abandon(mc_app_t *app);
+
+/* -- logs.c -- */
+
+/* Sees to it that the pod's output reaches the stream: to be called with
+ * every observation. */
+void mc_logs_follow(mc_app_t *app, mc_record_t *rec);
+void mc_logs_stop(mc_record_t *rec);
+/* Redis came or went. */
+void mc_logs_bus(mc_app_t *app, bool up);
+/* Calls done when the output of the pod that ended is in the stream, or after
+ * a few seconds; false and no call: there is nothing to wait for. */
+bool mc_logs_drain(mc_record_t *rec, void (*done)(void *data), void *data);
+
+#endif
