@@ -262,6 +262,10 @@ export function describeConditions(server) {
  * @returns {string} "" when all is as it should be
  */
 export function headline(server) {
+    if (describeState(server).state === 'Deleting') {
+        return '';
+    }
+
     const serious = describeConditions(server).find((c) => c.tone === 'bad')
         ?? describeConditions(server).find((c) => c.type === 'RestartPending');
 

@@ -246,6 +246,10 @@ export class Store {
             this.refresh();             /* the snapshot tells states, not settings */
         }
 
+        if (live.state === 'waiting') {
+            this.checkHealth();
+        }
+
         this.#changed('live');
     }
 

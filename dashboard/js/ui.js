@@ -105,7 +105,7 @@ export function addressField() {
     const button = h('button', { class: 'address', type: 'button', title: 'Copy address',
                                  onclick: () => copy(text.textContent, button) },
                      text, icon('copy'));
-    const none = h('span', { class: 'muted' }, 'no address yet');
+    const none = h('span', { class: 'muted' });
     const element = h('span', { class: 'address-slot' }, button, none);
 
     return {
@@ -115,6 +115,7 @@ export function addressField() {
             const address = formatAddress(server.status);
 
             setText(text, address);
+            setText(none, describeState(server).tone === 'busy' ? 'not yet' : '–');
             button.hidden = address === '';
             none.hidden = address !== '';
             button.setAttribute('aria-label', `Copy address ${address}`);

@@ -186,7 +186,7 @@ function actionButtons(store, id) {
             const pending = store.pending.get(id);
 
             for (const [name, button] of Object.entries(buttons)) {
-                button.hidden = !can[name] || !store.mayOperate;
+                button.hidden = !store.mayOperate || (pending ? pending.action !== name : !can[name]);
                 button.disabled = pending !== undefined;
                 button.classList.toggle('working', pending?.action === name);
             }

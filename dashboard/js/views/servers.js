@@ -71,7 +71,7 @@ export function serversView({ store }) {
         element: h('div', { class: 'page' },
                    h('div', { class: 'page-head list-head' },
                      h('div', {}, h('h1', {}, 'Servers'), summary),
-                     store.mayOperate ? create() : null),
+                     store.mayManage ? create() : null),
                    tools, list, around),
         destroy() {
             unwatch.forEach((fn) => fn());
@@ -99,7 +99,7 @@ export function serversView({ store }) {
         if (all.length === 0) {
             return emptyState('No servers yet',
                               'A server takes a minute to set up: a name, a version, and you can invite your players.',
-                              store.mayOperate ? create() : null);
+                              store.mayManage ? create() : null);
         }
 
         return emptyState('No server matches', 'Nothing fits this search and filter.',
