@@ -76,7 +76,6 @@ function highest_parameter(text,    n, max, c, q) {
 }
 
 function begin_block(kind, name) {
-    end_block()
     block = kind
     block_name = name
     block_line = FNR
@@ -120,6 +119,9 @@ function begin_file() {
 }
 
 function directive(line,    name) {
+    if (line ~ /^-- (name|fragment):/) {
+        end_block()
+    }
     name = line
     sub(/^-- [a-z]+: */, "", name)
     if (line ~ /^-- (name|fragment):/) {
