@@ -45,6 +45,7 @@ export class Store {
         this.dirty = new Set();
         this.fetching = new Map();
         this.statusSeen = new Map();    /* id → when the socket told its status */
+        this.taken = new Map();         /* id → when a document came in */
         this.timers = [];
         this.started = false;
     }
@@ -121,7 +122,8 @@ export class Store {
             const ids = new Set(items.map((item) => item.id));
 
             for (const id of this.servers.keys()) {
-                if (!ids.has(id)) {
+                /* One that came in meanwhile may be younger than the list. */
+                if (!ids.has(id) && this.taken.get(id) < asked) {
                     this.#forget(id);
                 }
             }
@@ -190,6 +192,7 @@ export class Store {
         }
 
         this.servers.set(document.id, document);
+        this.taken.set(document.id, Date.now());
         this.#settle(document.id);
         this.#changed('servers', document.id);
         return document;
@@ -199,6 +202,7 @@ export class Store {
     #forget(id) {
         this.servers.delete(id);
         this.statusSeen.delete(id);
+        this.taken.delete(id);
         this.#settle(id, true);
         this.#changed('servers', id);
     }
