@@ -110,6 +110,15 @@ $(BUILD)/nginx-asan/nginx: $(MODULE_SRC) $(GEN_FILES)
 t/e2e/node_modules: t/e2e/package-lock.json
 	cd t/e2e && npm ci --no-audit --no-fund && touch node_modules
 
+# -- Kubernetes for development and tests --------------------------------------
+
+.PHONY: kube-up kube-down
+kube-up: packages          ## a real single-node Kubernetes on loopback; VAR/kube/kubeconfig
+	@VAR=$(VAR) t/kube/kube up
+
+kube-down:                 ## stop it and remove VAR/kube
+	@VAR=$(VAR) t/kube/kube down
+
 # -- distribution ------------------------------------------------------------
 
 MODULEDIR ?= $(PREFIX)/lib/nginx/modules
