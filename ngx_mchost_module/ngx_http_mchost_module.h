@@ -11,8 +11,13 @@
 #include <ngx_http.h>
 #include "ngx_mchost_pg.h"
 #include "ngx_mchost_redis.h"
+#include "mc_schema.h"
 
-typedef struct ngx_mchost_hub_s  ngx_mchost_hub_t;
+#define NGX_HTTP_MCHOST_BODY_MAX  (1024 * 1024)     /* bytes of a request */
+#define NGX_HTTP_MCHOST_POOLS     8                 /* mchost_postgres blocks */
+
+typedef struct ngx_mchost_hub_s           ngx_mchost_hub_t;
+typedef struct ngx_http_mchost_metrics_s  ngx_http_mchost_metrics_t;
 
 /* Counters in the mchost_zone, shared by all workers and kept over reloads;
  * only ever changed with ngx_atomic_fetch_add(). Requests are counted by
@@ -34,13 +39,27 @@ typedef struct {
 } ngx_http_mchost_counters_t;
 
 typedef struct {
-    ngx_array_t                   pools;    /* of ngx_mchost_pg_conf_t */
+    ngx_array_t                   pools;    /* of ngx_mchost_pg_conf_t * */
     ngx_mchost_redis_conf_t      *redis;    /* NULL: no mchost_redis */
     ngx_shm_zone_t               *zone;     /* NULL: no mchost_zone */
+    mc_schema_t                  *schema;   /* of the server document */
+    unsigned                      used:1;   /* some location is ours */
 } ngx_http_mchost_main_conf_t;
 
+/* What a location is, by its directive. */
+typedef enum {
+    NGX_HTTP_MCHOST_NONE = 0,
+    NGX_HTTP_MCHOST_API,
+    NGX_HTTP_MCHOST_WEBSOCKET,
+    NGX_HTTP_MCHOST_HEALTH,
+    NGX_HTTP_MCHOST_READY,
+    NGX_HTTP_MCHOST_METRICS
+} ngx_http_mchost_kind_e;
+
 typedef struct {
+    ngx_http_mchost_kind_e  kind;
     ngx_int_t     pool;                 /* index in pools, or NGX_CONF_UNSET */
+    ngx_str_t     prefix;               /* mchost_api: "/api/v1", no slash */
 
     /* mchost_websocket */
     ngx_msec_t    ws_ping;              /* ping=30s */
@@ -56,6 +75,9 @@ typedef struct {
     ngx_mchost_redis_t           *redis;    /* or NULL */
     ngx_mchost_hub_t             *hub;      /* or NULL, with redis */
     ngx_http_mchost_counters_t   *counters; /* the zone's, or a private one */
+    ngx_http_mchost_metrics_t    *metrics;  /* these and what else is counted */
+    ngx_mchost_pg_stat_t         *seen;     /* by pool, what was counted */
+    ngx_event_t                   tick;     /* once a second */
 } ngx_http_mchost_worker_t;
 
 extern ngx_module_t               ngx_http_mchost_module;
@@ -143,6 +165,15 @@ ngx_http_mchost_console_t *ngx_http_mchost_console_send(const char *tenant,
     ngx_http_mchost_console_pt handler, void *data);
 void ngx_http_mchost_console_detach(ngx_http_mchost_console_t *c);
 
+/* Remembers who a request is from, for $mchost_tenant, $mchost_key_id and
+ * $mchost_role. */
+void ngx_http_mchost_identify(ngx_http_request_t *r,
+    const ngx_http_mchost_identity_t *id);
+
+/* The client's X-Request-Id if it is fit to be repeated, else a new one. It
+ * lives as long as the request, NUL-terminated; NULL when memory is out. */
+ngx_str_t *ngx_http_mchost_request_id(ngx_http_request_t *r);
+
 /* -- content handlers set by the directives -- */
 
 ngx_int_t ngx_http_mchost_api_handler(ngx_http_request_t *r);
@@ -157,7 +188,7 @@ ngx_mchost_hub_t *ngx_mchost_hub_create(ngx_mchost_redis_t *redis,
     ngx_cycle_t *cycle);
 void ngx_mchost_hub_destroy(ngx_mchost_hub_t *hub);
 
-/* Helpers of common use. */
+/* Writes a new UUIDv7 and a NUL. */
 void ngx_http_mchost_uuid7(char dst[37]);
 
 #endif

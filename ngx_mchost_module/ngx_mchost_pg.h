@@ -70,11 +70,16 @@ void ngx_mchost_pg_detach(ngx_mchost_pg_segment_t *seg);
 /* Frees a segment that was never submitted. */
 void ngx_mchost_pg_segment_free(ngx_mchost_pg_segment_t *seg);
 
+/* The pool that a segment was made for. */
+ngx_mchost_pg_pool_t *ngx_mchost_pg_segment_pool(ngx_mchost_pg_segment_t *seg);
+
 /* -- configuration and process life (used by ngx_http_mchost_module.c) -- */
 
 typedef struct {
     ngx_str_t     name;
     ngx_str_t     conninfo;
+    const char  **keywords;         /* the same for PQconnectStartParams(), */
+    const char  **values;           /* with every name resolved */
     ngx_uint_t    connections;      /* default 4 */
     ngx_uint_t    pipeline;         /* default 8 */
     ngx_uint_t    queue;            /* default 1024 */
@@ -91,6 +96,13 @@ typedef struct {
     ngx_uint_t  segments, errors, rejected, timed_out, retried;
 } ngx_mchost_pg_stat_t;
 
+/* Makes keywords and values of conninfo, with every host name resolved, since
+ * libpq would block on that later. All of it lives in pool. NGX_ERROR, and
+ * err, NUL-terminated, says what is wrong. */
+ngx_int_t ngx_mchost_pg_conf_resolve(ngx_mchost_pg_conf_t *conf,
+    ngx_pool_t *pool, u_char *err, size_t errlen);
+
+/* The pool begins to connect at once; only memory can be missing (NULL). */
 ngx_mchost_pg_pool_t *ngx_mchost_pg_pool_create(ngx_mchost_pg_conf_t *conf,
     ngx_cycle_t *cycle);
 void ngx_mchost_pg_pool_destroy(ngx_mchost_pg_pool_t *pool);

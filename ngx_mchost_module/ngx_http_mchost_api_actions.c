@@ -1,0 +1,314 @@
+/*
+ * What is done to a server, and /me.
+ */
+
+#include "ngx_http_mchost_router.h"
+
+#define NGX_HTTP_MCHOST_COMMAND_MAX  1446       /* what RCON takes */
+
+
+static ngx_int_t ngx_http_mchost_action_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+static ngx_int_t ngx_http_mchost_console_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+static void ngx_http_mchost_console_answered(void *data, ngx_uint_t status,
+    ngx_str_t *json);
+static ngx_int_t ngx_http_mchost_me_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+
+
+/* -- POST /servers/{id}/actions/{action} -- */
+
+ngx_int_t
+ngx_http_mchost_server_action(ngx_http_mchost_ctx_t *ctx)
+{
+    char       operation[MC_UUID_LEN + 1];
+    ngx_str_t  params[4];
+
+    ngx_http_mchost_uuid7(operation);
+
+    params[0] = ctx->id;
+    params[1].data = (u_char *) ctx->route->action;
+    params[1].len = ngx_strlen(ctx->route->action);
+    params[2].data = (u_char *) operation;
+    params[2].len = MC_UUID_LEN;
+    params[3] = *ngx_http_mchost_request_id(ctx->request);
+
+    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_ACTION, params,
+                                 ngx_http_mchost_action_step);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_action_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    if (ngx_http_mchost_rows(reply) != 1) {
+        return ngx_http_mchost_problem(ctx->request, NGX_HTTP_NOT_FOUND,
+                                       "There is no such server.");
+    }
+
+    if (!ngx_http_mchost_field_bool(reply, 0)) {
+        return ngx_http_mchost_problem(ctx->request, NGX_HTTP_CONFLICT,
+                                       "The server is stopped: start it "
+                                       "instead.");
+    }
+
+    ngx_http_mchost_wake(ctx, (char *) ctx->id.data, ctx->id.len);
+
+    return ngx_http_mchost_reply_field(ctx, NGX_HTTP_ACCEPTED, reply, 1, -1);
+}
+
+
+/* -- POST /servers/{id}/console -- */
+
+static ngx_uint_t
+ngx_http_mchost_command_fault(ngx_http_mchost_fault_t *fault,
+    const char *pointer, const char *code, const char *message)
+{
+    (void) ngx_cpystrn((u_char *) fault->pointer, (u_char *) pointer,
+                       sizeof(fault->pointer));
+    fault->code = code;
+    fault->message = message;
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_mchost_command_faults(const mc_json_t *body,
+    ngx_http_mchost_fault_t *faults)
+{
+    size_t            i;
+    ngx_uint_t        n;
+    const mc_json_t  *m, *command;
+
+    n = 0;
+
+    for (m = body->child; m; m = m->next) {
+        if (ngx_strcmp(m->key, "command") != 0) {
+            n += ngx_http_mchost_command_fault(&faults[n], "", "unknown_field",
+                                               "only command is known here");
+            break;
+        }
+    }
+
+    command = mc_json_get(body, "command");
+
+    if (command == NULL) {
+        return n + ngx_http_mchost_command_fault(&faults[n], "/command",
+                                                 "required", "is missing");
+    }
+
+    if (command->type != MC_JSON_STRING) {
+        return n + ngx_http_mchost_command_fault(&faults[n], "/command",
+                                                 "type", "must be a string");
+    }
+
+    if (command->len == 0 || command->len > NGX_HTTP_MCHOST_COMMAND_MAX) {
+        return n + ngx_http_mchost_command_fault(&faults[n], "/command",
+                                                 "length", "must have 1 to "
+                                                 "1446 bytes");
+    }
+
+    for (i = 0; i < command->len; i++) {
+        if ((u_char) command->str[i] < 0x20 || command->str[i] == 0x7f) {
+            return n + ngx_http_mchost_command_fault(&faults[n], "/command",
+                                                     "control_character",
+                                                     "must be one line");
+        }
+    }
+
+    return n;
+}
+
+
+ngx_int_t
+ngx_http_mchost_server_console(ngx_http_mchost_ctx_t *ctx)
+{
+    char                      audit[MC_UUID_LEN + 1];
+    ngx_str_t                 params[4];
+    ngx_uint_t                n;
+    mc_json_t                *command;
+    ngx_http_mchost_fault_t   faults[2];
+
+    n = ngx_http_mchost_command_faults(ctx->body, faults);
+
+    if (n) {
+        return ngx_http_mchost_problem_faults(ctx->request, 422,
+                                              "The command is not valid.",
+                                              faults, n);
+    }
+
+    command = mc_json_get(ctx->body, "command");
+    ngx_http_mchost_uuid7(audit);
+
+    params[0] = ctx->id;
+    params[1].data = (u_char *) command->str;
+    params[1].len = command->len;
+    params[2].data = (u_char *) audit;
+    params[2].len = MC_UUID_LEN;
+    params[3] = *ngx_http_mchost_request_id(ctx->request);
+
+    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_CONSOLE, params,
+                                 ngx_http_mchost_console_step);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_console_away(ngx_http_mchost_ctx_t *ctx)
+{
+    return ngx_http_mchost_problem(ctx->request, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                   "The console cannot be reached now.");
+}
+
+
+static ngx_int_t
+ngx_http_mchost_console_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    char        server[MC_UUID_LEN + 1];
+    ngx_str_t   command;
+    mc_json_t  *value;
+
+    if (ngx_http_mchost_rows(reply) != 1) {
+        return ngx_http_mchost_problem(ctx->request, NGX_HTTP_NOT_FOUND,
+                                       "There is no such server.");
+    }
+
+    if (ngx_http_mchost_worker->redis == NULL) {
+        return ngx_http_mchost_console_away(ctx);
+    }
+
+    value = mc_json_get(ctx->body, "command");
+    command.data = (u_char *) value->str;
+    command.len = value->len;
+
+    /* the id as the database writes it */
+
+    (void) ngx_cpystrn((u_char *) server,
+                       (u_char *) PQgetvalue(reply->results[2], 0, 1),
+                       sizeof(server));
+
+    ctx->console = ngx_http_mchost_console_send(ctx->identity.tenant, server,
+                                                &command,
+                                              ngx_http_mchost_console_answered,
+                                                ctx);
+    if (ctx->console == NULL) {
+        return ngx_http_mchost_console_away(ctx);
+    }
+
+    ctx->request->connection->log->action = "waiting for a console";
+
+    return NGX_HTTP_MCHOST_WAIT;
+}
+
+
+/* {"error": {"code", "message"}} -> a problem. */
+
+static ngx_int_t
+ngx_http_mchost_console_error(ngx_http_mchost_ctx_t *ctx,
+    const mc_json_t *error)
+{
+    ngx_uint_t                status;
+    const char               *code, *message;
+    ngx_http_mchost_fault_t   fault;
+
+    code = mc_json_str(mc_json_get(error, "code"), "unavailable");
+    message = mc_json_str(mc_json_get(error, "message"),
+                          "The console cannot be reached now.");
+
+    if (ngx_strcmp(code, "not_running") == 0) {
+        status = NGX_HTTP_CONFLICT;
+
+    } else if (ngx_strcmp(code, "timeout") == 0) {
+        status = NGX_HTTP_GATEWAY_TIME_OUT;
+
+    } else if (ngx_strcmp(code, "not_found") == 0) {
+        status = NGX_HTTP_NOT_FOUND;
+
+    } else {
+        status = NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    fault.pointer[0] = '\0';
+    fault.code = code;
+    fault.message = message;
+
+    return ngx_http_mchost_problem_faults(ctx->request, status, message,
+                                          &fault, 1);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_console_result(ngx_http_mchost_ctx_t *ctx, ngx_uint_t status,
+    ngx_str_t *json)
+{
+    ngx_str_t         text;
+    mc_json_t        *answer;
+    mc_json_error_t   error;
+
+    if (json == NULL) {
+        return ngx_http_mchost_problem(ctx->request, status,
+               status == NGX_HTTP_GATEWAY_TIME_OUT
+               ? "The console did not answer in time."
+               : "The console cannot be reached now.");
+    }
+
+    answer = mc_json_parse(&ctx->alloc, (char *) json->data, json->len,
+                           &error);
+
+    if (answer == NULL) {
+        return ngx_http_mchost_console_away(ctx);
+    }
+
+    if (mc_json_get(answer, "error")) {
+        return ngx_http_mchost_console_error(ctx,
+                                             mc_json_get(answer, "error"));
+    }
+
+    text = ngx_http_mchost_json_text(ctx, answer);
+
+    if (text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_mchost_reply(ctx->request, NGX_HTTP_OK, &text, NULL);
+}
+
+
+static void
+ngx_http_mchost_console_answered(void *data, ngx_uint_t status,
+    ngx_str_t *json)
+{
+    ngx_http_mchost_ctx_t *ctx = data;
+
+    ctx->console = NULL;
+
+    ngx_http_set_log_request(ctx->request->connection->log, ctx->request);
+
+    ngx_http_mchost_finish(ctx, ngx_http_mchost_console_result(ctx, status,
+                                                               json));
+}
+
+
+/* -- GET /me -- */
+
+ngx_int_t
+ngx_http_mchost_me(ngx_http_mchost_ctx_t *ctx)
+{
+    return ngx_http_mchost_query(ctx, MC_SQL_ME, NULL,
+                                 ngx_http_mchost_me_step);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_me_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    if (ngx_http_mchost_rows(reply) != 1) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_mchost_reply_field(ctx, NGX_HTTP_OK, reply, 0, -1);
+}

@@ -1,0 +1,231 @@
+/*
+ * /servers and /servers/{id}: list, read, create, delete.
+ */
+
+#include "ngx_http_mchost_request.h"
+
+
+static ngx_int_t ngx_http_mchost_list_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+static ngx_int_t ngx_http_mchost_get_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+static ngx_int_t ngx_http_mchost_create_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+static ngx_int_t ngx_http_mchost_delete_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+
+
+static ngx_int_t
+ngx_http_mchost_no_server(ngx_http_mchost_ctx_t *ctx)
+{
+    return ngx_http_mchost_problem(ctx->request, NGX_HTTP_NOT_FOUND,
+                                   "There is no such server.");
+}
+
+
+/* -- GET /servers -- */
+
+ngx_int_t
+ngx_http_mchost_server_list(ngx_http_mchost_ctx_t *ctx)
+{
+    ngx_str_t  params[2];
+
+    params[0] = ctx->limit;
+
+    if (params[0].data == NULL) {
+        ngx_str_set(&params[0], "50");
+    }
+
+    params[1] = ctx->after;
+
+    if (params[1].data == NULL) {
+        ngx_str_set(&params[1], "");
+    }
+
+    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_LIST, params,
+                                 ngx_http_mchost_list_step);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_list_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    if (ngx_http_mchost_rows(reply) != 1) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_mchost_reply_field(ctx, NGX_HTTP_OK, reply, 0, -1);
+}
+
+
+/* -- GET /servers/{id} -- */
+
+ngx_int_t
+ngx_http_mchost_server_get(ngx_http_mchost_ctx_t *ctx)
+{
+    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_GET, &ctx->id,
+                                 ngx_http_mchost_get_step);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_get_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    ngx_str_t  generation;
+
+    if (ngx_http_mchost_rows(reply) != 1) {
+        return ngx_http_mchost_no_server(ctx);
+    }
+
+    generation = ngx_http_mchost_field(reply, 0);
+
+    if (ngx_http_mchost_if_none_match(ctx->request, &generation)
+        == NGX_HTTP_MCHOST_MATCH_YES)
+    {
+        return ngx_http_mchost_reply_empty(ctx->request, NGX_HTTP_NOT_MODIFIED,
+                                           &generation);
+    }
+
+    return ngx_http_mchost_reply_field(ctx, NGX_HTTP_OK, reply, 1, 0);
+}
+
+
+/* -- POST /servers -- */
+
+ngx_int_t
+ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx)
+{
+    char         audit[MC_UUID_LEN + 1];
+    ngx_int_t    rc;
+    ngx_str_t    params[5];
+    mc_json_t   *name;
+
+    if (!ngx_http_mchost_document_check(ctx, ctx->body, &rc)) {
+        return rc;
+    }
+
+    /* kept for the reply: the server's own id */
+
+    ctx->id.len = MC_UUID_LEN;
+    ctx->id.data = ngx_pnalloc(ctx->request->pool, MC_UUID_LEN + 1);
+    if (ctx->id.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_mchost_uuid7((char *) ctx->id.data);
+    ngx_http_mchost_uuid7(audit);
+
+    name = mc_json_get(ctx->body, "name");
+
+    params[0] = ctx->id;
+    params[1].data = (u_char *) name->str;
+    params[1].len = name->len;
+    params[2] = ngx_http_mchost_json_text(ctx,
+                                          mc_json_get(ctx->body, "spec"));
+    params[3].data = (u_char *) audit;
+    params[3].len = MC_UUID_LEN;
+    params[4] = *ngx_http_mchost_request_id(ctx->request);
+
+    if (params[2].data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_CREATE, params,
+                                 ngx_http_mchost_create_step);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_create_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    ngx_str_t                    location;
+    ngx_http_request_t          *r;
+    ngx_http_mchost_fault_t      fault;
+    ngx_http_mchost_loc_conf_t  *mlcf;
+
+    r = ctx->request;
+
+    if (ngx_http_mchost_rows(reply) != 1) {
+        fault.pointer[0] = '\0';
+        fault.code = "quota_exceeded";
+        fault.message = "the tenant has as many servers as it may";
+
+        return ngx_http_mchost_problem_type(r, NGX_HTTP_FORBIDDEN, "quota",
+                                            "The quota of servers is used "
+                                            "up.", &fault, 1);
+    }
+
+    mlcf = ngx_http_get_module_loc_conf(r, ngx_http_mchost_module);
+
+    location.data = ngx_pnalloc(r->pool, mlcf->prefix.len
+                                         + sizeof("/servers/")
+                                         + MC_UUID_LEN);
+    if (location.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    location.len = ngx_sprintf(location.data, "%V/servers/%V", &mlcf->prefix,
+                               &ctx->id)
+                   - location.data;
+
+    /* the header by itself: nginx would make it absolute, with a host and a
+     * port that a proxy before us need not have */
+
+    if (ngx_http_mchost_header(r, "Location", &location) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_mchost_wake(ctx, (char *) ctx->id.data, ctx->id.len);
+
+    return ngx_http_mchost_reply_field(ctx, NGX_HTTP_CREATED, reply, 1, 0);
+}
+
+
+/* -- DELETE /servers/{id} -- */
+
+ngx_int_t
+ngx_http_mchost_server_delete(ngx_http_mchost_ctx_t *ctx)
+{
+    char       audit[MC_UUID_LEN + 1];
+    ngx_str_t  params[5];
+
+    ngx_http_mchost_uuid7(audit);
+
+    params[0] = ctx->id;
+    params[1] = ngx_http_mchost_if_match_generation(ctx->request);
+    params[2] = ctx->purge;
+    params[3].data = (u_char *) audit;
+    params[3].len = MC_UUID_LEN;
+    params[4] = *ngx_http_mchost_request_id(ctx->request);
+
+    if (params[2].data == NULL) {
+        ngx_str_set(&params[2], "false");
+    }
+
+    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_DELETE, params,
+                                 ngx_http_mchost_delete_step);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_delete_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    if (ngx_http_mchost_rows(reply) != 1) {
+        return ngx_http_mchost_no_server(ctx);
+    }
+
+    if (!ngx_http_mchost_field_bool(reply, 1)) {
+        return ngx_http_mchost_problem(ctx->request,
+                                       NGX_HTTP_PRECONDITION_FAILED,
+                                       "The server has changed: If-Match "
+                                       "names another generation.");
+    }
+
+    ngx_http_mchost_wake(ctx, (char *) ctx->id.data, ctx->id.len);
+
+    return ngx_http_mchost_reply_field(ctx, NGX_HTTP_ACCEPTED, reply, 2, -1);
+}

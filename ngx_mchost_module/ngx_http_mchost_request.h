@@ -1,0 +1,160 @@
+/*
+ * One API request from its first byte to its reply, for the files that answer
+ * it.
+ */
+
+#ifndef NGX_HTTP_MCHOST_REQUEST_H
+#define NGX_HTTP_MCHOST_REQUEST_H
+
+#include "ngx_http_mchost_module.h"
+#include "mc_json.h"
+#include "mc_uuid.h"
+
+typedef struct ngx_http_mchost_ctx_s    ngx_http_mchost_ctx_t;
+typedef struct ngx_http_mchost_route_s  ngx_http_mchost_route_t;
+
+/* A step of a request returns what the request is to be finalized with
+ * (NGX_AGAIN too: output is pending then), or this when it waits for another
+ * event. */
+#define NGX_HTTP_MCHOST_WAIT  NGX_DONE
+
+typedef ngx_int_t (*ngx_http_mchost_begin_pt)(ngx_http_mchost_ctx_t *ctx);
+typedef ngx_int_t (*ngx_http_mchost_step_pt)(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+
+struct ngx_http_mchost_ctx_s {
+    ngx_http_request_t             *request;
+    const ngx_http_mchost_route_t  *route;      /* NULL: none matched */
+
+    ngx_str_t                       id;         /* {id} of the path */
+    ngx_str_t                       limit, after, purge;    /* arguments */
+    mc_alloc_t                      alloc;      /* on the request's pool */
+    mc_json_t                      *body;
+
+    ngx_mchost_pg_pool_t           *pool;
+    ngx_mchost_pg_segment_t        *segment;    /* submitted, not answered */
+    ngx_http_mchost_step_pt         step;       /* what its answer goes to */
+    ngx_http_mchost_console_t      *console;    /* sent, not answered */
+    ngx_uint_t                      tries;
+
+    u_char                          hash[NGX_HTTP_MCHOST_HASH_LEN];
+    ngx_http_mchost_identity_t      identity;
+    ngx_str_t                       request_id;
+
+    ngx_msec_t                      pg_time;    /* sums of all segments */
+    ngx_msec_t                      pg_queue_time;
+
+    ngx_str_t                       problem;    /* instead of nginx's page */
+
+    unsigned                        identified:1;
+    unsigned                        asked:1;    /* pg times are known */
+    unsigned                        replied:1;  /* the reply is ours */
+    unsigned                        replacing:1;
+    unsigned                        replaced:1;
+};
+
+/* The request's context, made at first use; NULL when memory is out. It
+ * outlives internal redirects. */
+ngx_http_mchost_ctx_t *ngx_http_mchost_ctx(ngx_http_request_t *r);
+/* NULL when there is none. */
+ngx_http_mchost_ctx_t *ngx_http_mchost_ctx_find(ngx_http_request_t *r);
+
+/* A segment that begins with authentication for the route's role, or NULL. */
+ngx_mchost_pg_segment_t *ngx_http_mchost_segment(ngx_http_mchost_ctx_t *ctx);
+
+/* Adds the statement and submits; step gets the reply when the caller is who
+ * it says, may do this, and no statement failed: everything else is answered
+ * here. The segment is freed when it cannot be submitted. */
+ngx_int_t ngx_http_mchost_submit(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_segment_t *seg, ngx_uint_t sql_id, const ngx_str_t *params,
+    ngx_http_mchost_step_pt step);
+
+/* The same with a segment of its own. */
+ngx_int_t ngx_http_mchost_query(ngx_http_mchost_ctx_t *ctx, ngx_uint_t sql_id,
+    const ngx_str_t *params, ngx_http_mchost_step_pt step);
+
+/* Ends a request from an event of ours; nothing with NGX_HTTP_MCHOST_WAIT. */
+void ngx_http_mchost_finish(ngx_http_mchost_ctx_t *ctx, ngx_int_t rc);
+
+/* Rows of the statement behind the authentication; 0 when it did not run. */
+ngx_uint_t ngx_http_mchost_rows(ngx_mchost_pg_reply_t *reply);
+
+/* A field of its row 0. It goes with the reply: copy what must last. */
+ngx_str_t ngx_http_mchost_field(ngx_mchost_pg_reply_t *reply, int column);
+ngx_uint_t ngx_http_mchost_field_bool(ngx_mchost_pg_reply_t *reply,
+    int column);
+
+/* Replies with a field of row 0 as the document, and with another one as the
+ * entity tag (-1: none). */
+ngx_int_t ngx_http_mchost_reply_field(ngx_http_mchost_ctx_t *ctx,
+    ngx_uint_t status, ngx_mchost_pg_reply_t *reply, int document, int etag);
+
+/* The reconciler may look at this server now. */
+void ngx_http_mchost_wake(ngx_http_mchost_ctx_t *ctx, const char *server,
+    size_t len);
+
+/* -- ngx_http_mchost_reply.c -- */
+
+/* A problem of a kind of its own ("quota"), where the status says too little;
+ * NULL: the status' own. */
+ngx_int_t ngx_http_mchost_problem_type(ngx_http_request_t *r,
+    ngx_uint_t status, const char *type, const char *detail,
+    const ngx_http_mchost_fault_t *faults, ngx_uint_t nfaults);
+
+/* The JSON text of a problem, on the request's pool. */
+ngx_int_t ngx_http_mchost_problem_text(ngx_http_request_t *r,
+    ngx_uint_t status, const char *type, const char *detail,
+    const ngx_http_mchost_fault_t *faults, ngx_uint_t nfaults, ngx_str_t *text);
+
+/* Headers that every reply of the API has. */
+ngx_int_t ngx_http_mchost_common_headers(ngx_http_request_t *r);
+
+/* A reply of a status without a body: 204 or 304. */
+ngx_int_t ngx_http_mchost_reply_empty(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *etag);
+
+/* Header and body filter: nginx's own error pages become problems. */
+void ngx_http_mchost_filter_init(void);
+
+/* -- ngx_http_mchost_document.c -- */
+
+/* If-Match and If-None-Match, compared with a generation. */
+typedef enum {
+    NGX_HTTP_MCHOST_MATCH_ABSENT,
+    NGX_HTTP_MCHOST_MATCH_YES,
+    NGX_HTTP_MCHOST_MATCH_NO
+} ngx_http_mchost_match_e;
+
+ngx_http_mchost_match_e ngx_http_mchost_if_match(ngx_http_request_t *r,
+    const ngx_str_t *generation);
+ngx_http_mchost_match_e ngx_http_mchost_if_none_match(ngx_http_request_t *r,
+    const ngx_str_t *generation);
+
+/* The generation that If-Match names; empty: any, "0": none that exists. */
+ngx_str_t ngx_http_mchost_if_match_generation(ngx_http_request_t *r);
+
+/* Reads the body as a JSON object into ctx->body. 1, or 0: a problem has been
+ * sent, and *rc is what to finalize with. */
+ngx_uint_t ngx_http_mchost_body_parse(ngx_http_mchost_ctx_t *ctx,
+    ngx_int_t *rc);
+
+/* Checks the document {name, spec} and fills the defaults in. As above. */
+ngx_uint_t ngx_http_mchost_document_check(ngx_http_mchost_ctx_t *ctx,
+    mc_json_t *document, ngx_int_t *rc);
+
+/* Compact text on the request's pool; data is NULL when memory is out. */
+ngx_str_t ngx_http_mchost_json_text(ngx_http_mchost_ctx_t *ctx,
+    const mc_json_t *v);
+
+/* -- routes: ngx_http_mchost_api_*.c -- */
+
+ngx_int_t ngx_http_mchost_server_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_get(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_patch(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_delete(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_action(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_console(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_me(ngx_http_mchost_ctx_t *ctx);
+
+#endif

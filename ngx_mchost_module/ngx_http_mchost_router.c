@@ -1,0 +1,189 @@
+/*
+ * The route table of the API.
+ */
+
+#include "ngx_http_mchost_router.h"
+
+
+const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
+
+    { NGX_HTTP_GET, "servers", "GET /servers", "viewer",
+      NGX_HTTP_MCHOST_BODY_NONE, "limit after", NULL,
+      ngx_http_mchost_server_list },
+
+    { NGX_HTTP_POST, "servers", "POST /servers", "admin",
+      NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_server_create },
+
+    { NGX_HTTP_GET, "servers/{id}", "GET /servers/{id}", "viewer",
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_server_get },
+
+    { NGX_HTTP_PATCH, "servers/{id}", "PATCH /servers/{id}", "admin",
+      NGX_HTTP_MCHOST_BODY_MERGE_PATCH, "", NULL,
+      ngx_http_mchost_server_patch },
+
+    { NGX_HTTP_DELETE, "servers/{id}", "DELETE /servers/{id}", "admin",
+      NGX_HTTP_MCHOST_BODY_NONE, "purge", NULL,
+      ngx_http_mchost_server_delete },
+
+    { NGX_HTTP_POST, "servers/{id}/actions/start",
+      "POST /servers/{id}/actions/start", "operator",
+      NGX_HTTP_MCHOST_BODY_NONE, "", "start",
+      ngx_http_mchost_server_action },
+
+    { NGX_HTTP_POST, "servers/{id}/actions/stop",
+      "POST /servers/{id}/actions/stop", "operator",
+      NGX_HTTP_MCHOST_BODY_NONE, "", "stop",
+      ngx_http_mchost_server_action },
+
+    { NGX_HTTP_POST, "servers/{id}/actions/restart",
+      "POST /servers/{id}/actions/restart", "operator",
+      NGX_HTTP_MCHOST_BODY_NONE, "", "restart",
+      ngx_http_mchost_server_action },
+
+    { NGX_HTTP_POST, "servers/{id}/console", "POST /servers/{id}/console",
+      "operator", NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_server_console },
+
+    { NGX_HTTP_GET, "me", "GET /me", "viewer",
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_me }
+};
+
+
+#define NGX_HTTP_MCHOST_ROUTES_N                                              \
+    (sizeof(ngx_http_mchost_routes) / sizeof(ngx_http_mchost_routes[0]))
+
+
+static const struct {
+    ngx_uint_t   method;
+    const char  *name;
+} ngx_http_mchost_methods[] = {
+    { NGX_HTTP_GET, "GET, HEAD" },
+    { NGX_HTTP_POST, "POST" },
+    { NGX_HTTP_PATCH, "PATCH" },
+    { NGX_HTTP_DELETE, "DELETE" },
+    { 0, NULL }
+};
+
+
+/* Compares segment by segment; "{id}" takes any that is not empty. */
+
+static ngx_uint_t
+ngx_http_mchost_route_match(const char *pattern, const ngx_str_t *path,
+    ngx_str_t *id)
+{
+    u_char  *p, *last, *start;
+
+    p = path->data;
+    last = path->data + path->len;
+
+    while (*pattern) {
+
+        if (*pattern == '{') {
+            start = p;
+
+            while (p < last && *p != '/') {
+                p++;
+            }
+
+            id->data = start;
+            id->len = p - start;
+
+            if (id->len == 0) {
+                return 0;
+            }
+
+            pattern = (const char *) ngx_strchr(pattern, '}') + 1;
+            continue;
+        }
+
+        if (p == last || *p != (u_char) *pattern) {
+            return 0;
+        }
+
+        p++;
+        pattern++;
+    }
+
+    return p == last;
+}
+
+
+const ngx_http_mchost_route_t *
+ngx_http_mchost_route(ngx_http_mchost_ctx_t *ctx, const ngx_str_t *path,
+    ngx_uint_t method, ngx_uint_t *allowed)
+{
+    ngx_str_t                       id;
+    ngx_uint_t                      i;
+    const ngx_http_mchost_route_t  *route;
+
+    *allowed = 0;
+
+    if (method == NGX_HTTP_HEAD) {
+        method = NGX_HTTP_GET;
+    }
+
+    for (i = 0; i < NGX_HTTP_MCHOST_ROUTES_N; i++) {
+        route = &ngx_http_mchost_routes[i];
+
+        ngx_str_null(&id);
+
+        if (!ngx_http_mchost_route_match(route->pattern, path, &id)) {
+            continue;
+        }
+
+        if (route->method == method) {
+            ctx->id = id;
+            return route;
+        }
+
+        *allowed |= route->method;
+    }
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_http_mchost_route_index(const ngx_http_mchost_route_t *route)
+{
+    return route - ngx_http_mchost_routes;
+}
+
+
+ngx_uint_t
+ngx_http_mchost_routes_n(void)
+{
+    return NGX_HTTP_MCHOST_ROUTES_N;
+}
+
+
+ngx_str_t
+ngx_http_mchost_allow(ngx_pool_t *pool, ngx_uint_t allowed)
+{
+    u_char      *p;
+    ngx_str_t    s;
+    ngx_uint_t   i;
+
+    s.len = 0;
+    s.data = ngx_pnalloc(pool, sizeof("GET, HEAD, POST, PATCH, DELETE, "
+                                      "OPTIONS"));
+    if (s.data == NULL) {
+        return s;
+    }
+
+    p = s.data;
+
+    for (i = 0; ngx_http_mchost_methods[i].name; i++) {
+        if (allowed & ngx_http_mchost_methods[i].method) {
+            p = ngx_sprintf(p, "%s, ", ngx_http_mchost_methods[i].name);
+        }
+    }
+
+    p = ngx_sprintf(p, "OPTIONS");
+    s.len = p - s.data;
+
+    return s;
+}
