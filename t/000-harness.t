@@ -14,12 +14,17 @@ subtest 'services' => sub {
     like($@, qr/nonsense.*does not exist/, 'with the message');
     is($t->sql("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname LIKE 'mchost%' GROUP BY 1"), 'f', 'no role has power');
 
-    $t->redis->call('SET', 'mchost:x', "1\r\n2");
-    is($t->redis->client('nginx')->call('GET', 'mchost:x'), "1\r\n2", 'Redis keeps a value');
-    ok(!eval { $t->redis->client('nginx')->call('GET', 'other'); 1 }, 'ACL bounds the keys');
+    $t->redis->call('XADD', 'mchost:log:x', '1-1', 'data', "1\r\n2");
+    is_deeply($t->redis->client('nginx')->call('XRANGE', 'mchost:log:x', '-', '+'), [ [ '1-1', [ 'data', "1\r\n2" ] ] ], 'Redis keeps a stream');
+    for my $no ([qw(GET mchost:x)], [qw(XRANGE other - +)], [qw(XADD mchost:log:x * a b)], [qw(SUBSCRIBE other)], ['FLUSHALL'], [qw(CONFIG GET *)], [qw(KEYS *)]) {
+        ok(!eval { $t->redis->client('nginx')->call(@$no); 1 }, "nginx may not @$no");
+    }
+    for my $no ([qw(SET other 1)], ['FLUSHALL'], [qw(ACL LIST)], [qw(DEBUG SLEEP 0)]) {
+        ok(!eval { $t->redis->client('reconciler')->call(@$no); 1 }, "the reconciler may not @$no");
+    }
     ok(!eval { MCHost::Redis::Client->new($t->redis->path)->call('GET', 'mchost:x'); 1 }, 'no password, no entry');
     $t->redis->restart;
-    is($t->redis->call('GET', 'mchost:x'), undef, 'a restarted Redis is empty');
+    is($t->redis->call('EXISTS', 'mchost:log:x'), 0, 'a restarted Redis is empty');
 
     my $s = $t->pg->session;
     is($s->do('BEGIN; SELECT 5'), '5', 'a session stays open');
