@@ -14,10 +14,12 @@ typedef struct {
     const char  *game_address;  /* address of this machine that games bind */
     uint16_t     port_first;    /* their ports, both ends included */
     uint16_t     port_last;
-    const char  *network;       /* Podman network of the pods; NULL: "mchost" */
+    const char  *network;       /* the pods' network: this, "-" and a hash of
+                                 * the socket's path; NULL: "mchost" */
 } mc_podman_conf_t;
 
-/* conf is copied. hint comes from the loop when Podman reports an event of
+/* conf is copied. A pod in state MC_POD_CREATED is what is left of a creation
+ * that was cut short: remove it and create it again. hint comes from the loop when Podman reports an event of
  * one of our pods, and with NULL when events may have been missed (connected
  * anew). The secret must be loaded (secret.h). NULL when memory is out. */
 mc_engine_t *mc_engine_podman_create(uv_loop_t *loop,

@@ -297,6 +297,8 @@ mc_manifest_podman_pod(const mc_manifest_t *m, const char *address,
     mc_build_str(&b, spec, "restartPolicy", "Never");
     mc_json_remove(c, "startupProbe");
     mc_json_remove(c, "readinessProbe");
+    /* the engine sees to the image itself, with better errors */
+    mc_build_str(&b, c, "imagePullPolicy", "Never");
     podman_ports(&b, c, address, port);
     podman_mounts(&b, c);
     mc_build_set(&b, v, "spec", mc_json_copy(b.a, spec));
