@@ -26,6 +26,7 @@ use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use Socket qw(SOL_SOCKET SO_LINGER AF_UNIX SOCK_STREAM PF_UNSPEC IPPROTO_TCP TCP_NODELAY);
+use Time::HiRes ();
 
 sub new {
     my ($class, %o) = @_;
