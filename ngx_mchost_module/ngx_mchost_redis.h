@@ -25,10 +25,6 @@ typedef struct {
  * call. */
 typedef void (*ngx_mchost_redis_handler_pt)(void *data, redisReply *reply);
 
-/* A message of a subscribed channel. channel is without the prefix. */
-typedef void (*ngx_mchost_redis_message_pt)(void *data, ngx_str_t *channel,
-    u_char *msg, size_t len);
-
 ngx_mchost_redis_t *ngx_mchost_redis_create(ngx_mchost_redis_conf_t *conf,
     ngx_cycle_t *cycle);
 void ngx_mchost_redis_destroy(ngx_mchost_redis_t *redis);
@@ -47,6 +43,25 @@ void ngx_mchost_redis_detach(ngx_mchost_redis_t *redis, void *data);
 /* PUBLISH prefix+channel, fire and forget. */
 void ngx_mchost_redis_publish(ngx_mchost_redis_t *redis, const char *channel,
     const char *msg, size_t len);
+
+/* -- subscriptions: one listener, the hub -- */
+
+/* Channels are without the prefix; everything lasts until the call returns. */
+typedef struct {
+    void  (*up)(void *data);            /* nothing is subscribed yet */
+    void  (*down)(void *data);          /* nothing is subscribed any more */
+    void  (*subscribed)(void *data, ngx_str_t *channel);
+    void  (*message)(void *data, ngx_str_t *channel, u_char *msg, size_t len);
+} ngx_mchost_redis_listener_t;
+
+void ngx_mchost_redis_listen(ngx_mchost_redis_t *redis,
+    const ngx_mchost_redis_listener_t *listener, void *data);
+
+/* Between up and down; otherwise nothing happens. The confirmation of a
+ * subscription is the listener's subscribed(). */
+void ngx_mchost_redis_subscribe(ngx_mchost_redis_t *redis, ngx_str_t *channel);
+void ngx_mchost_redis_unsubscribe(ngx_mchost_redis_t *redis,
+    ngx_str_t *channel);
 
 /* 1 when both connections are up. */
 ngx_uint_t ngx_mchost_redis_ready(ngx_mchost_redis_t *redis);

@@ -1,0 +1,464 @@
+/*
+ * The opening handshake (RFC 6455 section 4.2) and the takeover of the
+ * connection from nginx.
+ *
+ * The Origin is not looked at: no credential comes by itself with a browser's
+ * request (no cookies), so a foreign page can do nothing here that it could
+ * not do without a browser.
+ */
+
+#include <ngx_sha1.h>
+#include "ngx_http_mchost_ws.h"
+
+#define NGX_HTTP_MCHOST_WS_GUID      "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#define NGX_HTTP_MCHOST_WS_PROTOCOL  "mchost.v1"
+#define NGX_HTTP_MCHOST_WS_WAIT      30000      /* ms of authentication */
+
+
+typedef struct {
+    ngx_str_t    key;
+    ngx_str_t    version;
+    unsigned     upgrade:1;
+    unsigned     connection:1;
+    unsigned     protocols:1;           /* some were offered, */
+    unsigned     protocol:1;            /* ours was among them */
+} ngx_http_mchost_offer_t;
+
+
+static void
+ngx_http_mchost_ws_cleanup(void *data)
+{
+    ngx_http_mchost_session_destroy(data);
+}
+
+
+ngx_http_mchost_session_t *
+ngx_http_mchost_ws_session(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t  *cln;
+
+    /* not the module's context: that is the API's */
+    for (cln = r->main->cleanup; cln != NULL; cln = cln->next) {
+        if (cln->handler == ngx_http_mchost_ws_cleanup) {
+            return cln->data;
+        }
+    }
+    return NULL;
+}
+
+
+/* 1 when the comma-separated list has the token. */
+static ngx_uint_t
+ngx_http_mchost_ws_token(ngx_str_t *list, const char *token,
+    ngx_uint_t any_case)
+{
+    size_t   len = ngx_strlen(token);
+    u_char  *p = list->data, *end = p + list->len, *comma, *last;
+
+    while (p < end) {
+        comma = ngx_strlchr(p, end, ',');
+        last = comma ? comma : end;
+
+        while (p < last && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+        while (last > p && (last[-1] == ' ' || last[-1] == '\t')) {
+            last--;
+        }
+        if ((size_t) (last - p) == len
+            && (any_case ? ngx_strncasecmp(p, (u_char *) token, len)
+                         : ngx_strncmp(p, token, len))
+               == 0)
+        {
+            return 1;
+        }
+        p = comma ? comma + 1 : end;
+    }
+    return 0;
+}
+
+
+static void
+ngx_http_mchost_ws_header(ngx_http_mchost_offer_t *o, ngx_table_elt_t *h)
+{
+    static ngx_str_t  upgrade = ngx_string("upgrade");
+    static ngx_str_t  connection = ngx_string("connection");
+    static ngx_str_t  key = ngx_string("sec-websocket-key");
+    static ngx_str_t  version = ngx_string("sec-websocket-version");
+    static ngx_str_t  protocol = ngx_string("sec-websocket-protocol");
+
+#define is(name)                                                              \
+    (h->key.len == (name).len                                                 \
+     && ngx_strncmp(h->lowcase_key, (name).data, (name).len) == 0)
+
+    if (is(upgrade)) {
+        o->upgrade |= ngx_http_mchost_ws_token(&h->value, "websocket", 1);
+
+    } else if (is(connection)) {
+        o->connection |= ngx_http_mchost_ws_token(&h->value, "upgrade", 1);
+
+    } else if (is(key)) {
+        /* twice is none */
+        if (o->key.data != NULL) {
+            o->key.len = 0;
+
+        } else {
+            o->key = h->value;
+        }
+
+    } else if (is(version)) {
+        o->version = h->value;
+
+    } else if (is(protocol)) {
+        o->protocols = 1;
+        o->protocol |= ngx_http_mchost_ws_token(&h->value,
+                                         NGX_HTTP_MCHOST_WS_PROTOCOL, 0);
+    }
+#undef is
+}
+
+
+static void
+ngx_http_mchost_ws_offer(ngx_http_request_t *r, ngx_http_mchost_offer_t *o)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    ngx_memzero(o, sizeof(ngx_http_mchost_offer_t));
+
+    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
+        h = part->elts;
+        for (i = 0; i < part->nelts; i++) {
+            ngx_http_mchost_ws_header(o, &h[i]);
+        }
+    }
+}
+
+
+/* The key is 16 bytes in base64. */
+static ngx_uint_t
+ngx_http_mchost_ws_key_valid(ngx_str_t *key)
+{
+    u_char     buf[ngx_base64_decoded_length(24)];
+    ngx_str_t  raw;
+
+    if (key->len != 24) {
+        return 0;
+    }
+    raw.data = buf;
+    raw.len = 0;
+    return ngx_decode_base64(&raw, key) == NGX_OK && raw.len == 16;
+}
+
+
+static ngx_int_t
+ngx_http_mchost_ws_426(ngx_http_request_t *r, const char *name,
+    const char *value, const char *detail)
+{
+    ngx_str_t  v;
+
+    v.data = (u_char *) value;
+    v.len = ngx_strlen(value);
+    if (ngx_http_mchost_header(r, name, &v) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return ngx_http_mchost_problem(r, 426, detail);
+}
+
+
+/* NGX_DECLINED when nothing is wrong with the request, or the problem is sent
+ * and this is what to finalize with. */
+static ngx_int_t
+ngx_http_mchost_ws_check(ngx_http_request_t *r, ngx_http_mchost_offer_t *o)
+{
+    ngx_int_t  rc;
+    ngx_str_t  allow = ngx_string("GET");
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (r->method != NGX_HTTP_GET) {
+        if (ngx_http_mchost_header(r, "Allow", &allow) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+        return ngx_http_mchost_problem(r, NGX_HTTP_NOT_ALLOWED,
+                                       "A WebSocket begins with GET.");
+    }
+
+    /* HTTP/2 and 3 have other numbers, 1.0 no upgrade */
+    if (r->http_version != NGX_HTTP_VERSION_11) {
+        return ngx_http_mchost_problem(r, NGX_HTTP_BAD_REQUEST,
+                                "WebSockets are offered over HTTP/1.1 only.");
+    }
+
+    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+        return ngx_http_mchost_problem(r, NGX_HTTP_BAD_REQUEST,
+                                       "An upgrade has no body.");
+    }
+
+    ngx_http_mchost_ws_offer(r, o);
+
+    if (!o->upgrade || !o->connection) {
+        return ngx_http_mchost_ws_426(r, "Upgrade", "websocket",
+                            "This address speaks WebSocket: the request needs "
+                            "Upgrade: websocket and Connection: Upgrade.");
+    }
+    if (o->version.len != 2 || ngx_strncmp(o->version.data, "13", 2) != 0) {
+        return ngx_http_mchost_ws_426(r, "Sec-WebSocket-Version", "13",
+                            "The WebSocket version spoken here is 13.");
+    }
+    if (!ngx_http_mchost_ws_key_valid(&o->key)) {
+        return ngx_http_mchost_problem(r, NGX_HTTP_BAD_REQUEST,
+                                       "Sec-WebSocket-Key is not valid.");
+    }
+    if (o->protocols && !o->protocol) {
+        return ngx_http_mchost_problem(r, NGX_HTTP_BAD_REQUEST,
+                            "The WebSocket subprotocol spoken here is "
+                            NGX_HTTP_MCHOST_WS_PROTOCOL ".");
+    }
+    return NGX_DECLINED;
+}
+
+
+/* -- 101 and takeover -- */
+
+static ngx_int_t
+ngx_http_mchost_ws_accept(ngx_http_request_t *r, ngx_http_mchost_offer_t *o)
+{
+    u_char       hash[20];
+    ngx_str_t    raw, accept;
+    ngx_sha1_t   sha1;
+    ngx_str_t    upgrade = ngx_string("websocket");
+    ngx_str_t    protocol = ngx_string(NGX_HTTP_MCHOST_WS_PROTOCOL);
+
+    ngx_sha1_init(&sha1);
+    ngx_sha1_update(&sha1, o->key.data, o->key.len);
+    ngx_sha1_update(&sha1, NGX_HTTP_MCHOST_WS_GUID,
+                    sizeof(NGX_HTTP_MCHOST_WS_GUID) - 1);
+    ngx_sha1_final(hash, &sha1);
+
+    raw.data = hash;
+    raw.len = sizeof(hash);
+    accept.data = ngx_pnalloc(r->pool, ngx_base64_encoded_length(raw.len));
+    if (accept.data == NULL) {
+        return NGX_ERROR;
+    }
+    ngx_encode_base64(&accept, &raw);
+
+    r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+    ngx_str_set(&r->headers_out.status_line, "101 Switching Protocols");
+
+    /* nginx itself adds "Connection: upgrade" */
+    if (ngx_http_mchost_header(r, "Upgrade", &upgrade) != NGX_OK
+        || ngx_http_mchost_header(r, "Sec-WebSocket-Accept", &accept)
+           != NGX_OK
+        || (o->protocol
+            && ngx_http_mchost_header(r, "Sec-WebSocket-Protocol", &protocol)
+               != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+    return NGX_OK;
+}
+
+
+/* Answers 101; from here on the connection is ours. NGX_OK, or what to
+ * finalize the request with. */
+static ngx_int_t
+ngx_http_mchost_ws_upgrade(ngx_http_mchost_session_t *s)
+{
+    ngx_int_t                 rc;
+    ngx_connection_t         *c = s->connection;
+    ngx_http_request_t       *r = s->request;
+    ngx_http_mchost_offer_t   o;
+
+    ngx_http_mchost_ws_offer(r, &o);
+    if (ngx_http_mchost_ws_accept(r, &o) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->keepalive = 0;
+    r->lingering_close = 0;
+
+    rc = ngx_http_send_header(r);
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return rc;
+    }
+    if (ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR
+        || ngx_tcp_nodelay(c) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    s->state = NGX_HTTP_MCHOST_WS_OPENING;
+    ngx_http_mchost_ws_timer(s, NGX_HTTP_MCHOST_WS_AUTH, 1);
+
+    r->read_event_handler = ngx_http_request_empty_handler;
+    r->write_event_handler = ngx_http_request_empty_handler;
+    c->read->handler = ngx_http_mchost_ws_read_handler;
+    c->write->handler = ngx_http_mchost_ws_write_handler;
+    c->log->action = "talking to a websocket";
+
+    /* a worker that is to leave calls the read handler of idle connections
+     * with c->close */
+    c->idle = 1;
+
+    ngx_post_event(c->write, &ngx_posted_events);
+    return NGX_OK;
+}
+
+
+/* -- authentication by header -- */
+
+static ngx_int_t
+ngx_http_mchost_ws_answer(ngx_http_mchost_session_t *s,
+    ngx_mchost_pg_reply_t *reply)
+{
+    const char          *detail;
+    ngx_uint_t           status;
+    ngx_http_request_t  *r = s->request;
+
+    if (reply->status != NGX_MCHOST_PG_OK) {
+        status = ngx_http_mchost_pg_problem(reply, &detail);
+        return ngx_http_mchost_problem(r, status, detail);
+    }
+
+    switch (ngx_http_mchost_auth_read(reply, &s->identity)) {
+
+    case NGX_HTTP_MCHOST_AUTH_OK:
+        s->authenticated = 1;
+        ngx_http_mchost_identify(r, &s->identity);
+        return ngx_http_mchost_ws_upgrade(s);
+
+    case NGX_HTTP_MCHOST_AUTH_FORBIDDEN:
+        return ngx_http_mchost_problem(r, NGX_HTTP_FORBIDDEN,
+                                       "The key's role does not suffice.");
+
+    default:
+        return ngx_http_mchost_problem(r, NGX_HTTP_UNAUTHORIZED,
+                                       "The API key is not valid.");
+    }
+}
+
+
+static void
+ngx_http_mchost_ws_answered(void *data, ngx_mchost_pg_reply_t *reply)
+{
+    ngx_int_t                   rc;
+    ngx_http_mchost_session_t  *s = data;
+    ngx_connection_t           *c = s->connection;
+    ngx_http_request_t         *r = s->request;
+
+    s->segment = NULL;
+    if (s->timer.timer_set) {
+        ngx_del_timer(&s->timer);
+    }
+    ngx_http_set_log_request(c->log, r);
+
+    rc = ngx_http_mchost_ws_answer(s, reply);
+    if (s->state == NGX_HTTP_MCHOST_WS_HANDSHAKE) {
+        ngx_http_finalize_request(r, rc);
+    }
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_ws_authenticate(ngx_http_mchost_session_t *s)
+{
+    s->segment = ngx_mchost_pg_segment(s->pool, ngx_http_mchost_ws_answered,
+                                       s);
+    if (s->segment == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (ngx_http_mchost_auth_add(s->segment, s->hash, "viewer") != NGX_OK) {
+        ngx_mchost_pg_segment_free(s->segment);
+        s->segment = NULL;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* the answer is worth waiting for, also by a worker that leaves */
+    ngx_http_mchost_ws_timer(s, NGX_HTTP_MCHOST_WS_WAIT, 0);
+    s->request->read_event_handler = ngx_http_test_reading;
+    ngx_mchost_pg_submit(s->segment);
+    return NGX_OK;
+}
+
+
+static ngx_http_mchost_session_t *
+ngx_http_mchost_ws_create(ngx_http_request_t *r)
+{
+    ngx_str_t                  *id;
+    ngx_http_cleanup_t         *cln;
+    ngx_http_mchost_session_t  *s;
+
+    cln = ngx_http_cleanup_add(r, 0);
+    s = ngx_pcalloc(r->pool, sizeof(ngx_http_mchost_session_t));
+    id = ngx_http_mchost_request_id(r);
+    if (cln == NULL || s == NULL || id == NULL) {
+        return NULL;
+    }
+
+    s->request = r;
+    s->connection = r->connection;
+    s->conf = ngx_http_get_module_loc_conf(r, ngx_http_mchost_module);
+    s->pool = ngx_http_mchost_worker->pools[s->conf->pool];
+    (void) ngx_cpystrn((u_char *) s->id, id->data, sizeof(s->id));
+
+    s->timer.handler = ngx_http_mchost_ws_timer_handler;
+    s->timer.data = s;
+    s->timer.log = r->connection->log;
+
+    mc_ws_parser_init(&s->parser, s->conf->ws_max_message);
+    ngx_http_mchost_session_init(s);
+
+    cln->handler = ngx_http_mchost_ws_cleanup;
+    cln->data = s;
+    return s;
+}
+
+
+ngx_int_t
+ngx_http_mchost_websocket_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   token;
+    ngx_uint_t                  bearer;
+    ngx_http_mchost_offer_t     o;
+    ngx_http_mchost_session_t  *s;
+
+    rc = ngx_http_mchost_ws_check(r, &o);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    s = ngx_http_mchost_ws_create(r);
+    if (s == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    bearer = (ngx_http_mchost_bearer(r, &token) == NGX_OK);
+    if (bearer && ngx_http_mchost_token_hash(&token, s->hash) != NGX_OK) {
+        return ngx_http_mchost_problem(r, NGX_HTTP_UNAUTHORIZED,
+                                       "The API key is not valid.");
+    }
+
+    rc = bearer ? ngx_http_mchost_ws_authenticate(s)
+                : ngx_http_mchost_ws_upgrade(s);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    r->main->count++;
+    return NGX_DONE;
+}
