@@ -252,7 +252,12 @@ check_string(checker_t *c, const mc_schema_t *s, const mc_json_t *v)
     if (s->pattern
         && regexec(&s->pattern->regex, v->str, 0, NULL, 0) != 0)
     {
-        fault(c, "pattern", "must match %.200s", s->pattern->text);
+        if (strstr(s->pattern->text, "[^[:cntrl:]]")) {
+            fault(c, "control_character", "must not contain control "
+                  "characters");
+        } else {
+            fault(c, "pattern", "must match %.200s", s->pattern->text);
+        }
     }
     if (s->date_time && !is_date_time(v->str, v->len)) {
         fault(c, "format", "must be a time like 2026-01-31T12:00:00Z "
