@@ -46,7 +46,7 @@ test-packages: packages    ## install what the tests need as well
 	@tools/packages test
 
 .PHONY: test
-test: test-packages build asan t/e2e/node_modules  ## every test, or one: make test T=t/020-auth.t
+test: test-packages build asan fuzz-replay t/e2e/node_modules  ## every test, or one: make test T=t/020-auth.t
 	@tools/run-tests $(T)
 
 # -- build -----------------------------------------------------------------
@@ -109,6 +109,34 @@ $(BUILD)/nginx-asan/nginx: $(MODULE_SRC) $(GEN_FILES)
 
 t/e2e/node_modules: t/e2e/package-lock.json
 	cd t/e2e && npm ci --no-audit --no-fund && touch node_modules
+
+.PHONY: lint fresh fuzz fuzz-replay
+lint: test-packages        ## everything that can be said about the sources without running them
+	@tools/lint
+
+fresh: test-packages       ## build and unit-test HEAD in a freshly bootstrapped Debian
+	@tools/fresh
+
+# A fuzz target is one file t/fuzz/NAME.c. With libFuzzer it searches, with
+# replay.c it runs its corpus, which is a part of `make test`.
+FUZZ_TIME  ?= 60
+FUZZ_NAMES := $(notdir $(wildcard t/fuzz/corpus/*))
+fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_NAMES))  ## search with every fuzz target for FUZZ_TIME seconds
+	@for name in $(FUZZ_NAMES); do \
+	    mkdir -p $(BUILD)/fuzz/found/$$name && \
+	    $(BUILD)/fuzz/$$name -max_total_time=$(FUZZ_TIME) -timeout=10 -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/found/$$name t/fuzz/corpus/$$name || exit 1; \
+	done
+
+fuzz-replay: $(patsubst %,$(BUILD)/fuzz/%-replay,$(FUZZ_NAMES))
+
+$(BUILD)/fuzz/%-replay: t/fuzz/%.c t/fuzz/replay.c t/fuzz/fuzz.h t/unit/pool.h $(call obj,san,$(COMMON_SRC))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN) $(INC) -o $@ $(filter %.c %.o,$^) -lyajl -lm
+
+$(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/fuzz.h t/unit/pool.h $(COMMON_SRC)
+	@mkdir -p $(@D)
+	clang $(CFLAGS) -fsanitize=fuzzer,address,undefined $(INC) -o $@ $(filter %.c,$^) -lyajl -lm
 
 # -- Kubernetes for development and tests --------------------------------------
 
