@@ -172,6 +172,6 @@ BENCH_BIN := $(patsubst %,$(BUILD)/bench/%,fanout sendloop statement)
 bench: test-packages build $(BENCH_BIN)  ## ratios against peers in one run; writes var/bench/*.json
 	perl -It/lib bench/run.pl $(VAR)/bench
 
-$(BUILD)/bench/%: bench/%.c common/mc_envelope.c $(GEN_FILES)
+$(BUILD)/bench/%: bench/%.c common/mc_envelope.c common/mc_uuid.c $(GEN)/mc_sql_table.c $(GEN_FILES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) -o $@ $< common/mc_envelope.c $(GEN)/mc_sql_table.c -lhiredis
+	$(CC) $(CFLAGS) $(INC) -o $@ $(filter %.c,$^) -lhiredis
