@@ -95,6 +95,9 @@ mc_time_parse_ns(const char *text)
         return -1;
     }
 
+    if (tm.tm_year < 1970 || tm.tm_year > 2261) {
+        return -1;                  /* Go's zero time is of the year 1 */
+    }
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
     return ((int64_t) timegm(&tm) - offset) * 1000000000 + ns;

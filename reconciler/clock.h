@@ -17,7 +17,8 @@ int64_t mc_clock_mono_ms(void);
 void mc_time_format(char dst[MC_TIME_LEN + 1], int64_t wall_ms);
 
 /* Nanoseconds since 1970 of an RFC 3339 time with any number of fractional
- * digits and any offset; -1 when text is no such time. */
+ * digits and any offset; -1 when text is no such time, or one before 1970 or
+ * after 2261. */
 int64_t mc_time_parse_ns(const char *text);
 
 #endif

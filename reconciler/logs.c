@@ -320,7 +320,7 @@ on_flush(uv_timer_t *timer)
 static void
 on_end(mc_follow_t *f)
 {
-    f->log = NULL;                  /* it frees itself after its end */
+    log_close(f);
     f->state = FOLLOW_IDLE;
     if (f->n > 0) {
         flush(f);
@@ -338,6 +338,9 @@ on_line(void *data, const char *time, const char *stream, const char *text,
     int64_t       ns;
     line_t       *line;
 
+    if (f->state != FOLLOW_READING) {
+        return;                     /* stopped; it will be read again */
+    }
     if (stream == NULL) {
         on_end(f);
         return;

@@ -113,6 +113,7 @@ mc_engine_desired_hash(const mc_server_t *s, char hash[65])
     }
     if (mc_text_end(&t)) {
         mc_sha256_hex(t.p, t.len, hash);
+        hash[63] = '\0';            /* Podman's limit of an annotation */
     }
     mc_arena_destroy(arena);
 }

@@ -276,6 +276,7 @@ test_time(void)
     is_int(mc_time_parse_ns("2026-11-24 03:55:18Z"), -1, "no T");
     is_int(mc_time_parse_ns("2026-11-24T03:55:18"), -1, "no zone");
     is_int(mc_time_parse_ns("2026-11-24T03:55:18Zz"), -1, "more behind it");
+    is_int(mc_time_parse_ns("0001-01-01T00:00:00Z"), -1, "Go's zero time");
     is_int(mc_time_parse_ns(""), -1, "nothing");
 }
 
