@@ -3,7 +3,8 @@
  * a small tree in memory that the caller's allocator owns; it refuses what
  * RFC 8259 leaves open and a database cannot keep: duplicate keys, NUL,
  * lone surrogates, broken or overlong UTF-8, numbers that are not finite,
- * more than MC_JSON_DEPTH levels.
+ * more than MC_JSON_DEPTH levels. Numbers of more than 64 characters and
+ * texts of more than 262144 values are refused as well.
  */
 
 #ifndef MC_JSON_H
@@ -30,7 +31,7 @@ typedef struct mc_json_s  mc_json_t;
 
 struct mc_json_s {
     mc_json_type_t   type;
-    const char      *key;       /* within an object, else NULL; NUL-terminated */
+    const char      *key;       /* within an object, else NULL */
     size_t           key_len;
     const char      *str;       /* text of a string (decoded, NUL-terminated) */
     size_t           len;       /* or of a number, as it was written */
@@ -74,7 +75,8 @@ mc_json_t *mc_json_copy(const mc_alloc_t *a, const mc_json_t *v);
 /* Sets (replaces or appends) a member, appends an element, removes a member.
  * The value becomes part of the tree. -1 when memory is out or v is NULL, so
  * that constructors can be nested; else 0. */
-int mc_json_set(const mc_alloc_t *a, mc_json_t *obj, const char *key, mc_json_t *v);
+int mc_json_set(const mc_alloc_t *a, mc_json_t *obj, const char *key,
+    mc_json_t *v);
 int mc_json_add(mc_json_t *arr, mc_json_t *v);
 void mc_json_remove(mc_json_t *obj, const char *key);
 

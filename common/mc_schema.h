@@ -2,6 +2,8 @@
  * The validator for the server document. The schema is
  * conf/minecraftserver.schema.json, embedded at build time: a Kubernetes
  * structural schema (the same text becomes the CRD and the OpenAPI document).
+ * It judges as Kubernetes does but for null, which is a fault of type here
+ * where the API server drops it.
  */
 
 #ifndef MC_SCHEMA_H
