@@ -30,6 +30,8 @@ enum {
     NGX_HTTP_MCHOST_TOPICS
 };
 
+#define ngx_http_mchost_bit(topic)  ((ngx_uint_t) 1 << (topic))
+
 /* A set of servers. */
 typedef struct {
     ngx_mchost_key_t         *keys;             /* sorted; malloc()ed */
@@ -84,13 +86,13 @@ struct ngx_http_mchost_session_s {
     ngx_event_t                   timer;
     ngx_msec_t                    checked;      /* key last re-checked */
     ngx_uint_t                    missed;       /* pings unanswered */
+    ngx_uint_t                    full;         /* ticks that out is long */
     mc_ws_parser_t                parser;
     u_char                       *message;      /* pieces so far */
     size_t                        message_len, message_size;
     ngx_mchost_outq_t             out;
     unsigned                      dirty:1;      /* a flush is posted */
     unsigned                      blocked:1;    /* the socket takes no more */
-    unsigned                      progress:1;   /* since the last tick */
     unsigned                      paused:1;     /* not reading: out is long */
     unsigned                      leaving:1;    /* the worker shuts down */
     unsigned                      close_seen:1; /* the peer's Close */
@@ -193,6 +195,11 @@ void ngx_http_mchost_sub_next(ngx_http_mchost_session_t *s);
 /* The operation ends: the channels that it alone wanted are left. */
 void ngx_http_mchost_sub_release(ngx_http_mchost_op_t *op);
 
+/* -- ngx_http_mchost_session_snapshot.c -- */
+
+/* The channels are subscribed: asks for the servers, answers, and frees op. */
+void ngx_http_mchost_sub_load(ngx_http_mchost_op_t *op);
+
 /* -- ngx_http_mchost_session_set.c -- */
 
 ngx_int_t ngx_http_mchost_set_has(const ngx_http_mchost_set_t *set,
@@ -220,12 +227,15 @@ ngx_int_t ngx_http_mchost_logs_load(ngx_http_mchost_session_t *s,
  * NULL): what events were kept back for it are read from the history. */
 void ngx_http_mchost_logs_settle(ngx_http_mchost_session_t *s,
     const mc_json_t *since);
-/* Reads on when the queue has room. */
-void ngx_http_mchost_logs_continue(ngx_http_mchost_session_t *s);
 /* Now and then: forgets positions that nothing can repeat any more. */
 void ngx_http_mchost_logs_tick(ngx_http_mchost_session_t *s);
 void ngx_http_mchost_logs_forget(ngx_http_mchost_session_t *s,
     const ngx_http_mchost_set_t *servers);
 void ngx_http_mchost_logs_destroy(ngx_http_mchost_session_t *s);
+
+/* -- ngx_http_mchost_session_history.c -- */
+
+/* Reads on when the queue has room. */
+void ngx_http_mchost_logs_continue(ngx_http_mchost_session_t *s);
 
 #endif

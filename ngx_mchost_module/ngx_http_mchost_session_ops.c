@@ -146,6 +146,16 @@ ngx_http_mchost_op_found(ngx_http_mchost_op_t *op,
 
 /* -- command -- */
 
+/* 1 when the reconciler's code can stand in a reply: a word, not_running. */
+static ngx_uint_t
+ngx_http_mchost_op_word(const char *code)
+{
+    size_t  len = strspn(code, "abcdefghijklmnopqrstuvwxyz_");
+
+    return len > 0 && len <= 32 && code[len] == '\0';
+}
+
+
 /* {"output":…} or {"error":{"code":…,"message":…}} of the reconciler. */
 static void
 ngx_http_mchost_op_answer(ngx_http_mchost_op_t *op, ngx_str_t *json)
@@ -165,7 +175,7 @@ ngx_http_mchost_op_answer(ngx_http_mchost_op_t *op, ngx_str_t *json)
     if (error != NULL) {
         code = mc_json_str(mc_json_get(error, "code"), "unavailable");
         ngx_http_mchost_op_error(op,
-            ngx_strcmp(code, "timeout") == 0 ? "timeout" : "unavailable",
+            ngx_http_mchost_op_word(code) ? code : "unavailable",
             mc_json_str(mc_json_get(error, "message"),
                         "The server did not answer."));
         return;

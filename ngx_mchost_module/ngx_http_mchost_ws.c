@@ -15,6 +15,10 @@
 #define NGX_HTTP_MCHOST_WS_WRITES       16      /* writev()s of a wakeup */
 #define NGX_HTTP_MCHOST_WS_LEAVE        2000    /* ms, at most, to 1001 */
 #define NGX_HTTP_MCHOST_WS_CLOSE        5000    /* ms for the peer's Close */
+#define NGX_HTTP_MCHOST_WS_SLOW         30000   /* the same, of one who was */
+                                                /* too slow to be sent ours */
+#define NGX_HTTP_MCHOST_WS_STALL        10000   /* ms at most without taking */
+                                                /* a byte; ping= if shorter */
 
 
 #define ngx_http_mchost_ws_count(name, n)                                     \
@@ -157,7 +161,7 @@ static ngx_int_t
 ngx_http_mchost_ws_flush(ngx_http_mchost_session_t *s)
 {
     ssize_t            n;
-    ngx_uint_t         i, frames = 0;
+    ngx_uint_t         i, frames = 0, progress = 0;
     ngx_connection_t  *c = s->connection;
 
     for (i = 0; ngx_http_mchost_ws_unsent(s) && c->write->ready; i++) {
@@ -174,7 +178,7 @@ ngx_http_mchost_ws_flush(ngx_http_mchost_session_t *s)
             break;
         }
         frames += ngx_mchost_outq_sent(&s->out, n);
-        s->progress = 1;
+        progress = 1;
     }
 
     if (frames > 0) {
@@ -182,6 +186,15 @@ ngx_http_mchost_ws_flush(ngx_http_mchost_session_t *s)
     }
 
     s->blocked = ngx_http_mchost_ws_unsent(s) && !c->write->ready;
+    if (!s->blocked) {
+        if (c->write->timer_set) {
+            ngx_del_timer(c->write);
+        }
+
+    } else if (progress || !c->write->timer_set) {
+        ngx_add_timer(c->write,
+                      ngx_min(s->conf->ws_ping, NGX_HTTP_MCHOST_WS_STALL));
+    }
     return ngx_handle_write_event(c->write, 0);
 }
 
@@ -236,6 +249,7 @@ ngx_http_mchost_ws_overflow(ngx_http_mchost_session_t *s)
     ngx_http_mchost_ws_count(ws_slow_closed, 1);
     ngx_mchost_outq_truncate(&s->out);
     ngx_http_mchost_ws_send_close(s, MC_WS_TRY_LATER, "reader is too slow");
+    ngx_http_mchost_ws_timer(s, NGX_HTTP_MCHOST_WS_SLOW, 0);
 }
 
 
@@ -337,6 +351,7 @@ ngx_http_mchost_ws_resume(ngx_http_mchost_session_t *s)
     if (s->out.bytes > s->conf->ws_queue / 2) {
         return;
     }
+    s->full = 0;
     if (s->paused) {
         s->paused = 0;
         ngx_post_event(s->connection->read, &ngx_posted_events);
@@ -389,6 +404,11 @@ ngx_http_mchost_ws_write_handler(ngx_event_t *ev)
 
     if (c->close && ngx_http_mchost_ws_leave(s)) {
         return;
+    }
+
+    if (ev->timedout) {
+        ev->timedout = 0;
+        ngx_http_mchost_ws_overflow(s);
     }
 
     if (s->state == NGX_HTTP_MCHOST_WS_OPENING && !s->done
@@ -585,7 +605,6 @@ ngx_http_mchost_ws_heartbeat(ngx_http_mchost_session_t *s)
         return;
     }
     s->missed = 0;
-    s->progress = 1;
     s->checked = ngx_current_msec;
     ngx_http_mchost_ws_timer(s, s->conf->ws_ping, 1);
 }
@@ -594,17 +613,17 @@ ngx_http_mchost_ws_heartbeat(ngx_http_mchost_session_t *s)
 static void
 ngx_http_mchost_ws_beat(ngx_http_mchost_session_t *s)
 {
-    if (s->blocked && !s->progress) {
-        /* a whole interval without taking a byte */
-        ngx_http_mchost_ws_overflow(s);
-        return;
-    }
     if (s->missed >= 2 && !s->blocked) {
         ngx_http_mchost_ws_done(s);
         return;
     }
 
-    s->progress = 0;
+    /* takes bytes, but never in two intervals half of what it is owed */
+    if (s->out.bytes > s->conf->ws_queue / 2 && s->full++ == 2) {
+        ngx_http_mchost_ws_overflow(s);
+        return;
+    }
+
     if (!s->blocked) {
         s->missed++;
         ngx_http_mchost_ws_control(s, MC_WS_PING, (u_char *) "", 0);

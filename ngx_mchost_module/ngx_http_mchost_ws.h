@@ -8,7 +8,8 @@
 #include "ngx_http_mchost_session.h"
 
 #define NGX_HTTP_MCHOST_WS_AUTH   10000     /* ms for the first message */
-#define NGX_HTTP_MCHOST_WS_CHECK  30000     /* ms between looks at the key */
+#define NGX_HTTP_MCHOST_WS_CHECK  5000      /* ms at least between looks at */
+                                            /* the key; else every ping= */
 
 /* The session of a request that is, or is becoming, a WebSocket. */
 ngx_http_mchost_session_t *ngx_http_mchost_ws_session(ngx_http_request_t *r);

@@ -1,10 +1,6 @@
 /*
  * The opening handshake (RFC 6455 section 4.2) and the takeover of the
  * connection from nginx.
- *
- * The Origin is not looked at: no credential comes by itself with a browser's
- * request (no cookies), so a foreign page can do nothing here that it could
- * not do without a browser.
  */
 
 #include <ngx_sha1.h>
@@ -18,6 +14,7 @@
 typedef struct {
     ngx_str_t    key;
     ngx_str_t    version;
+    ngx_str_t    origin;
     unsigned     upgrade:1;
     unsigned     connection:1;
     unsigned     protocols:1;           /* some were offered, */
@@ -86,6 +83,7 @@ ngx_http_mchost_ws_header(ngx_http_mchost_offer_t *o, ngx_table_elt_t *h)
     static ngx_str_t  key = ngx_string("sec-websocket-key");
     static ngx_str_t  version = ngx_string("sec-websocket-version");
     static ngx_str_t  protocol = ngx_string("sec-websocket-protocol");
+    static ngx_str_t  origin = ngx_string("origin");
 
 #define is(name)                                                              \
     (h->key.len == (name).len                                                 \
@@ -108,6 +106,9 @@ ngx_http_mchost_ws_header(ngx_http_mchost_offer_t *o, ngx_table_elt_t *h)
 
     } else if (is(version)) {
         o->version = h->value;
+
+    } else if (is(origin)) {
+        o->origin = h->value;
 
     } else if (is(protocol)) {
         o->protocols = 1;
@@ -149,6 +150,41 @@ ngx_http_mchost_ws_key_valid(ngx_str_t *key)
     raw.data = buf;
     raw.len = 0;
     return ngx_decode_base64(&raw, key) == NGX_OK && raw.len == 16;
+}
+
+
+/* Browsers say which page asks; a page of another host is refused. The port
+ * is not compared: it may be another one before a proxy, and no credential
+ * comes by itself with a browser's request that would need more than this. */
+static ngx_uint_t
+ngx_http_mchost_ws_foreign(ngx_http_request_t *r, ngx_str_t *origin)
+{
+    u_char     *p, *end = origin->data + origin->len;
+    ngx_str_t   host;
+
+    if (origin->len == 0) {
+        return 0;
+    }
+
+    p = ngx_strlcasestrn(origin->data, end, (u_char *) "://", 3 - 1);
+    if (p == NULL) {
+        return 1;                       /* "null" */
+    }
+
+    host.data = p + 3;
+    if (host.data < end && *host.data == '[') {
+        p = ngx_strlchr(host.data, end, ']');
+        p = p ? p + 1 : end;
+
+    } else {
+        p = ngx_strlchr(host.data, end, ':');
+        p = p ? p : end;
+    }
+    host.len = p - host.data;
+
+    return host.len != r->headers_in.server.len
+           || ngx_strncasecmp(host.data, r->headers_in.server.data, host.len)
+              != 0;
 }
 
 
@@ -213,6 +249,10 @@ ngx_http_mchost_ws_check(ngx_http_request_t *r, ngx_http_mchost_offer_t *o)
     if (!ngx_http_mchost_ws_key_valid(&o->key)) {
         return ngx_http_mchost_problem(r, NGX_HTTP_BAD_REQUEST,
                                        "Sec-WebSocket-Key is not valid.");
+    }
+    if (ngx_http_mchost_ws_foreign(r, &o->origin)) {
+        return ngx_http_mchost_problem(r, NGX_HTTP_FORBIDDEN,
+                                  "This page is not of this server's host.");
     }
     if (o->protocols && !o->protocol) {
         return ngx_http_mchost_problem(r, NGX_HTTP_BAD_REQUEST,

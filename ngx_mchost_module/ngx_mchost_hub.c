@@ -147,10 +147,11 @@ ngx_mchost_hub_remove(ngx_mchost_hub_t *hub, ngx_mchost_channel_t *ch)
 }
 
 
-/* Channels nobody wants any more go a little later: a page that is loaded
- * again finds its subscription in place, and no channel is freed while its
- * messages are given out. One whose confirmation is not there yet waits for
- * it, so that a confirmation always means the newest SUBSCRIBE. */
+/* Channels nobody wants any more go a little later, those of topics after a
+ * second: a page that is loaded again finds its subscription in place. None
+ * is freed while its messages are given out. One whose confirmation is not
+ * there yet waits for it, so that a confirmation always means the newest
+ * SUBSCRIBE. */
 static void
 ngx_mchost_hub_sweep_handler(ngx_event_t *ev)
 {
@@ -165,7 +166,8 @@ ngx_mchost_hub_sweep_handler(ngx_event_t *ev)
         next = ngx_queue_next(q);
         ch = ngx_queue_data(q, ngx_mchost_channel_t, idle);
 
-        if (ngx_current_msec - ch->since < NGX_MCHOST_HUB_LINGER
+        if ((ch->topic != NULL
+             && ngx_current_msec - ch->since < NGX_MCHOST_HUB_LINGER)
             || (hub->up && !ch->confirmed))
         {
             continue;
@@ -174,7 +176,7 @@ ngx_mchost_hub_sweep_handler(ngx_event_t *ev)
         ngx_mchost_hub_remove(hub, ch);
     }
 
-    if (!ngx_queue_empty(&hub->idle)) {
+    if (!ngx_queue_empty(&hub->idle) && !hub->sweep.timer_set) {
         ngx_add_timer(&hub->sweep, NGX_MCHOST_HUB_LINGER);
     }
 }
@@ -227,7 +229,10 @@ ngx_mchost_hub_leave(ngx_mchost_hub_t *hub, ngx_mchost_sub_t *sub)
     if (--ch->nsubs == 0) {
         ch->since = ngx_current_msec;
         ngx_queue_insert_tail(&hub->idle, &ch->idle);
-        if (!hub->sweep.timer_set) {
+        if (ch->topic == NULL) {
+            ngx_post_event(&hub->sweep, &ngx_posted_events);
+
+        } else if (!hub->sweep.timer_set) {
             ngx_add_timer(&hub->sweep, NGX_MCHOST_HUB_LINGER);
         }
     }
@@ -457,6 +462,9 @@ ngx_mchost_hub_destroy(ngx_mchost_hub_t *hub)
 
     if (hub->sweep.timer_set) {
         ngx_del_timer(&hub->sweep);
+    }
+    if (hub->sweep.posted) {
+        ngx_delete_posted_event(&hub->sweep);
     }
 
     while (!ngx_queue_empty(&hub->all)) {

@@ -72,6 +72,18 @@ ngx_mchost_key_text(u_char *dst, const ngx_mchost_key_t *key)
 }
 
 
+/* UUIDv7 ends in random bits: a good hash as it is. */
+ngx_rbtree_key_t
+ngx_mchost_key_hash(const ngx_mchost_key_t *key)
+{
+    ngx_rbtree_key_t  hash;
+
+    ngx_memcpy(&hash, key->bytes + sizeof(key->bytes) - sizeof(hash),
+               sizeof(hash));
+    return hash;
+}
+
+
 void
 ngx_mchost_seq_set(ngx_mchost_seq_t *seq, const char *text, size_t len)
 {
@@ -235,23 +247,11 @@ ngx_mchost_outq_add(ngx_mchost_outq_t *q, ngx_mchost_block_t *b, u_char *pos,
 }
 
 
-/* UUIDv7 ends in random bits: a good hash as it is. */
-static ngx_rbtree_key_t
-ngx_mchost_outq_hash(const ngx_mchost_key_t *key)
-{
-    ngx_rbtree_key_t  hash;
-
-    ngx_memcpy(&hash, key->bytes + sizeof(key->bytes) - sizeof(hash),
-               sizeof(hash));
-    return hash;
-}
-
-
 ngx_mchost_out_t *
 ngx_mchost_outq_find(ngx_mchost_outq_t *q, const ngx_mchost_key_t *key)
 {
     ngx_mchost_out_t   *out;
-    ngx_rbtree_key_t    hash = ngx_mchost_outq_hash(key);
+    ngx_rbtree_key_t    hash = ngx_mchost_key_hash(key);
     ngx_rbtree_node_t  *node = q->index.root;
 
     while (node != &q->sentinel) {
@@ -295,7 +295,7 @@ ngx_mchost_outq_state(ngx_mchost_outq_t *q, ngx_mchost_block_t *b,
 
     out->key = *key;
     ngx_mchost_seq_set(&out->seq, seq, seq_len);
-    out->node.key = ngx_mchost_outq_hash(key);
+    out->node.key = ngx_mchost_key_hash(key);
     ngx_rbtree_insert(&q->index, &out->node);
     out->indexed = 1;
     q->bytes += b->last - pos;

@@ -36,6 +36,9 @@ void ngx_mchost_key_parse(ngx_mchost_key_t *key, const char *text);
 /* 36 characters, lower case, no NUL; returns the end. */
 u_char *ngx_mchost_key_text(u_char *dst, const ngx_mchost_key_t *key);
 
+/* For the trees that are searched by a server. */
+ngx_rbtree_key_t ngx_mchost_key_hash(const ngx_mchost_key_t *key);
+
 /* Position of a message: a Redis stream id. Empty sorts first. */
 typedef struct {
     u_char               len;

@@ -6,7 +6,7 @@
 
 #define NGX_MCHOST_REDIS_HEARTBEAT  5000    /* ms between signs of life */
 #define NGX_MCHOST_REDIS_CHANNEL    256     /* prefix and channel at most */
-#define NGX_MCHOST_REDIS_PULSE      "reply:heartbeat"
+#define NGX_MCHOST_REDIS_PULSE      "t:heartbeat"
 
 
 /* A command that waits for its reply; handler is NULL for nobody. */
