@@ -440,7 +440,7 @@ ngx_mchost_redis_conn_start(ngx_mchost_redis_conn_t *conn, ngx_addr_t *addr)
 {
     conn->peer.sockaddr = addr->sockaddr;
     conn->peer.socklen = addr->socklen;
-    conn->peer.name = &addr->name;
+    conn->peer.name = &conn->conf->address;    /* addr is the caller's */
     conn->peer.get = ngx_event_get_peer;
     conn->peer.log = conn->log;
     conn->peer.log_error = NGX_ERROR_ERR;

@@ -76,10 +76,10 @@ bad('two pools of one name', qr/duplicate mchost_postgres "main"/, "$pool $pool"
 bad('conninfo that is none', qr/invalid conninfo in mchost_postgres "main"/, 'mchost_postgres main { conninfo "nonsense"; }');
 bad('conninfo with an unknown keyword', qr/invalid conninfo.*nonsense/, 'mchost_postgres main { conninfo "nonsense=1"; }');
 bad('conninfo twice', qr/"conninfo" directive is duplicate/, $block->('conninfo "dbname=y";'));
-bad('no connections', qr/value must be equal to or greater than 1|"connections"/, $block->('connections 0;'));
+bad('no connections', qr/value must be between 1 and 128/, $block->('connections 0;'));
 bad('connections that are no number', qr/invalid number/, $block->('connections many;'));
-bad('too many connections', qr/must be equal to or less than/, $block->('connections 100000;'));
-bad('no pipeline', qr/must be equal to or greater than 1/, $block->('pipeline 0;'));
+bad('too many connections', qr/value must be between 1 and 128/, $block->('connections 100000;'));
+bad('no pipeline', qr/value must be between 1 and 256/, $block->('pipeline 0;'));
 bad('queue that is no number', qr/"queue" directive invalid number/, $block->('queue deep;'));
 bad('queue with an unknown parameter', qr/invalid parameter "time=2s"/, $block->('queue 10 time=2s;'));
 bad('queue with a wrong time', qr/invalid parameter "timeout=soon"/, $block->('queue 10 timeout=soon;'));

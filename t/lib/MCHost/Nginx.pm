@@ -72,7 +72,7 @@ sub test_config {
     my $p = MCHost::Process->spawn(name => 'nginx -t', log => $out, env => { %{ env($self->{dir}) }, $self->_no_leaks },
         cmd => [ binary($self->{root}), '-t', '-p', $self->{dir}, '-c', "$self->{dir}/nginx.conf", '-e', "$self->{dir}/error-t.log" ]);
     my $status = $p->wait(60) // die "nginx -t hangs\n";
-    my $said = do { local (@ARGV, $/) = $out; <> } // '';
+    my $said = _slurp($out);
     return (($status >> 8) || ($status & 127), $said);
 }
 
@@ -94,14 +94,21 @@ sub start {
     }
 }
 
+sub _slurp {
+    my ($file) = @_;
+
+    open my $f, '<', $file or return '';
+    local $/;
+    return readline($f) // '';
+}
+
 sub tail {
     my ($self) = @_;
 
     my $text = '';
 
     for my $file ("$self->{dir}/nginx.out", $self->{log}) {
-        next unless -e $file;
-        my @lines = do { local @ARGV = $file; <> };
+        my @lines = split /^/, _slurp($file);
         $text .= join '', @lines > 20 ? @lines[ -20 .. -1 ] : @lines;
     }
 
@@ -119,11 +126,13 @@ sub workers {
         open my $f, '<', $stat or next;
         my ($pid, $ppid) = (readline($f) // '') =~ /^(\d+) \(.*\) \S (\d+)/ or next;
         next unless $ppid == $master;
-        my $cmd = do { local (@ARGV, $/) = "/proc/$pid/cmdline"; -r $ARGV[0] ? <> : '' } // '';
+        open my $c, '<', "/proc/$pid/cmdline" or next;
+        my $cmd = readline($c) // '';
         push @pids, $pid if $cmd =~ /worker process/ && ($any || $cmd !~ /shutting down/);
     }
 
-    return sort { $a <=> $b } @pids;
+    @pids = sort { $a <=> $b } @pids;
+    return @pids;
 }
 
 # Reloads and returns once new workers serve.
@@ -131,7 +140,7 @@ sub reload {
     my ($self) = @_;
 
     my %old = map { $_ => 1 } $self->workers(1);
-    my $n = grep { 1 } $self->workers;
+    my $n = $self->workers;
     $self->{proc}->signal('HUP');
     my $end = time + 20;
 
@@ -160,11 +169,10 @@ sub complaints {
         open my $f, '<', $file or next;
         my $san = $file =~ m{/san/};
 
-        while (<$f>) {
-            chomp;
-            next unless $san || /\[(alert|emerg)\]|Sanitizer|runtime error/;
-            next if $file =~ /error-t\.log$/ && /\[emerg\]/;
-            my $line = $_;
+        while (my $line = readline $f) {
+            chomp $line;
+            next unless $san || $line =~ /\[(alert|emerg)\]|Sanitizer|runtime error/;
+            next if $file =~ /error-t\.log$/ && $line =~ /\[emerg\]/;
             push @bad, $line unless grep { $line =~ $_ } @allow;
         }
     }

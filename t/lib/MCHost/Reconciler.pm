@@ -51,7 +51,7 @@ sub run {
     my $out = "$self->{dir}/reconciler-run." . ++$self->{runs};
     my $p = $self->run_async($out, @args);
     my $status = $p->wait(60) // die "the reconciler hangs: @args\n";
-    my $said = do { local (@ARGV, $/) = $out; <> } // '';
+    my $said = MCHost::Nginx::_slurp($out);
     return (($status >> 8) || ($status & 127), $said);
 }
 
@@ -109,7 +109,7 @@ sub complaints {
 
     for my $file ($self->{log}, glob "$self->{dir}/san/reconciler*") {
         open my $f, '<', $file or next;
-        while (<$f>) { chomp; push @bad, $_ if /Sanitizer|runtime error/ }
+        while (my $line = readline $f) { push @bad, $line if $line =~ /Sanitizer|runtime error/ }
     }
 
     return @bad;

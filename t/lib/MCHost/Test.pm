@@ -398,7 +398,7 @@ sub clean {
 }
 
 sub done_testing {
-    $_->finish for @stacks;
+    for my $stack (@stacks) { $stack->finish }
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     Test::More::done_testing();
 }
@@ -408,10 +408,10 @@ END {
         my $status = $?;
         local $@;
 
-        for (@stacks) {
-            next if $_->{cleaned};
-            Test::More::diag($_->{nginx}->tail) if $_->{nginx} && $status;
-            eval { $_->clean; 1 } or warn $@;
+        for my $stack (@stacks) {
+            next if $stack->{cleaned};
+            Test::More::diag($stack->{nginx}->tail) if $stack->{nginx} && $status;
+            eval { $stack->clean; 1 } or warn $@;
         }
 
         MCHost::Process::kill_all();
