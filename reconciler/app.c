@@ -325,25 +325,54 @@ bus_changed(void *data, bool up)
 }
 
 
-/* A pod of ours for which there is no row: reported once, and left alone. */
-static void
-note_stranger(mc_app_t *app, const char *id)
-{
-    char  *copy;
+/* The id of a pod that no record belongs to. */
+typedef struct {
+    mc_app_t  *app;
+    char       id[MC_UUID_LEN + 1];
+} stranger_t;
 
-    if (!app->synced || mc_map_get(app->strangers, id) != NULL
-        || mc_map_size(app->strangers) >= STRANGERS_MAX
-        || (copy = strdup(id)) == NULL)
+
+static void
+on_stranger(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
+{
+    stranger_t  *s = data;
+    mc_app_t    *app = s->app;
+
+    if (err != NULL || obs->pod == MC_POD_ABSENT
+        || mc_map_get(app->records, s->id) != NULL)
     {
-        return;
-    }
-    if (mc_map_put(app->strangers, copy, copy) != 0) {
-        free(copy);
+        mc_map_remove(app->strangers, s->id);       /* the last of a deleted one */
+        free(s);
         return;
     }
     mc_metrics.orphans++;
     mc_log(MC_LOG_WARN, "the engine runs a pod of a server that the database does "
-           "not know; it is left as it is", "server", id, NULL);
+           "not know; it is left as it is", "server", s->id, NULL);
+}
+
+
+/* A pod of ours for which there is no row: reported once, and left alone. */
+static void
+note_stranger(mc_app_t *app, const char *id)
+{
+    mc_server_t   server = { .name = "" };
+    stranger_t   *s;
+
+    if (!app->synced || strlen(id) != MC_UUID_LEN
+        || mc_map_get(app->strangers, id) != NULL
+        || mc_map_size(app->strangers) >= STRANGERS_MAX
+        || (s = calloc(1, sizeof(*s))) == NULL)
+    {
+        return;
+    }
+    s->app = app;
+    strcpy(s->id, id);
+    if (mc_map_put(app->strangers, s->id, s) != 0) {
+        free(s);
+        return;
+    }
+    strcpy(server.id, id);
+    app->engine->ops->observe(app->engine, &server, on_stranger, s);
 }
 
 
