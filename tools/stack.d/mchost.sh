@@ -45,7 +45,7 @@ uuid7() {
     printf '%s-%s-7%s-%x%s-%s\n' "${ms:0:8}" "${ms:8:4}" "${random:0:3}" $((8 + 0x${random:3:1} % 4)) "${random:4:3}" "${random:7:12}"
 }
 
-credential() { sed -n "s/^$1=//p" "$VAR/credentials" 2>/dev/null; }
+credential() { sed -n "s/^$1=//p" "$VAR/credentials" 2>/dev/null || true; }
 
 # The key is made once. The rows are put in again when they are missing, as
 # after the database was thrown away.
