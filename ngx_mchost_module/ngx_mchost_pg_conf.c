@@ -19,6 +19,7 @@ static const struct {
     { "client_encoding", "UTF8" },
     { "gssencmode", "disable" },
     { "fallback_application_name", "mchost" },
+    { "options", "-c TimeZone=UTC" },       /* times in documents are UTC */
     { NULL, NULL }
 };
 
