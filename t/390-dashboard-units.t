@@ -1,5 +1,6 @@
 # The dashboard without a browser: its modules parse, hold to the rules that
 # its Content-Security-Policy rests on, and their pure parts do what they say.
+# sanitized: no
 
 use lib 't/lib';
 use MCHost::Test;

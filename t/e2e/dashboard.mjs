@@ -75,7 +75,7 @@ const line = (text, timeout = 20000) =>
 
 /** Until fn() is true. */
 async function wait(fn, what, timeout = 30000) {
-    for (const end = Date.now() + timeout; !fn(); await sleep(20)) {
+    for (const end = Date.now() + timeout; !await fn(); await sleep(20)) {
         if (Date.now() > end) {
             throw new Error(`waited in vain for ${what}`);
         }
@@ -203,11 +203,11 @@ async function path() {
     });
 
     await step('restarts', async () => {
-        const starts = await page.locator('.log-line', { hasText: 'Done (' }).count();
+        const starts = page.locator('.log-line', { hasText: 'Done (' });
+        const before = await starts.count();
 
         await page.getByRole('button', { name: 'Restart' }).click();
-        await page.waitForFunction((n) => [...document.querySelectorAll('.log-line')]
-            .filter((e) => e.textContent.includes('Done (')).length > n, starts, { timeout: SLOW });
+        await wait(async () => await starts.count() > before, 'another start', SLOW);
         await pill('Running');
     });
 
