@@ -19,6 +19,7 @@ const log = require('./lib/log')
 const properties = require('./lib/properties')
 const rcon = require('./lib/rcon')
 const players = require('./lib/players')
+const world = require('./lib/world')
 const { Console } = require('./lib/commands')
 
 const DEFAULT_VERSION = '1.20.4'
@@ -197,6 +198,7 @@ async function main () {
   log.info(`Starting minecraft server version ${s.version}`)
   log.info(`Default game type: ${GAME_MODES[s.gameMode].toUpperCase()}`)
   log.info(`Starting Minecraft server on ${s.host ?? '*'}:${s.port}`)
+  await world.prepare(opts.worldFolder, s.version).catch(err => fatal(`Failed to open the world: ${err.message}`))
   try {
     server = createServer(opts)
   } catch (err) {
