@@ -223,13 +223,13 @@ export async function readiness() {
             return 'ok';
         }
 
-        const text = (await response.text()).toLowerCase();
+        const { database = 'ok', redis = 'ok' } = await response.json().catch(() => ({}));
 
-        if (/postgres|database/.test(text)) {
+        if (database !== 'ok') {
             return 'The platform’s database is not available.';
         }
 
-        return text.includes('redis') ? 'The live channel (Redis) is not available.' : SENTENCES[503];
+        return redis !== 'ok' ? 'The live channel and the consoles are not available.' : SENTENCES[503];
 
     } catch {
         return SENTENCES[0];

@@ -13,6 +13,15 @@ const CHECK_HEALTH = 30000;
 const PENDING_TIMEOUT = 20000;
 const KEPT_CONSOLES = 8;
 
+/* Why a command got no answer, by the code of the error or HTTP's status. */
+const UNANSWERED = {
+    unavailable: 'The console cannot be reached right now. Try again in a moment.',
+    timeout: 'The server did not answer in time. The command may still have been carried out.',
+    not_running: 'The server is not running.',
+    503: 'The console cannot be reached right now. Try again in a moment.',
+    504: 'The server did not answer in time. The command may still have been carried out.',
+};
+
 /**
  * @typedef {object} Pending      an action that was asked for and not yet seen
  * @property {'start'|'stop'|'restart'} action
@@ -68,7 +77,10 @@ export class Store {
                 this.consoles.get(gap.server)?.receiveGap();
             }
         });
-        this.client.on('resync', () => this.refresh());
+        this.client.on('resync', () => {
+            this.refresh();
+            this.checkHealth();
+        });
         this.client.on('error', () => this.checkHealth());
         this.client.subscribe('status', '*');
         this.client.connect();
@@ -264,6 +276,7 @@ export class Store {
 
         if (this.client.state !== 'online' || this.health !== 'ok' || this.loadError !== null) {
             this.refresh();
+            this.checkHealth();
         }
     }
 
@@ -361,7 +374,7 @@ export class Store {
                 lines.add('output', output.replace(/\n+$/, ''));
             }
         } catch (error) {
-            lines.add('error', error.message);
+            lines.add('error', UNANSWERED[error.code ?? error.status] ?? error.message);
             this.checkHealth();
         }
     }
