@@ -136,7 +136,7 @@ $(BUILD)/fuzz/%-replay: t/fuzz/%.c t/fuzz/replay.c t/fuzz/fuzz.h t/unit/pool.h $
 
 $(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/fuzz.h t/unit/pool.h $(COMMON_SRC)
 	@mkdir -p $(@D)
-	clang $(CFLAGS) -fsanitize=fuzzer,address,undefined $(INC) -o $@ $(filter %.c,$^) -lyajl -lm
+	clang $(CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(INC) -o $@ $(filter %.c,$^) -lyajl -lm
 
 # -- Kubernetes for development and tests --------------------------------------
 
