@@ -176,7 +176,9 @@ podman_op_send(op_t *op, op_step_pt step, const char *method,
 {
     mc_http_call_t  call = {
         .method = method, .path = path, .type = type, .body = body,
-        .body_len = body ? strlen(body) : 0, .timeout_ms = PODMAN_TIMEOUT_MS
+        .body_len = body ? strlen(body) : 0,
+        .timeout_ms = strcmp(method, "GET") == 0 ? PODMAN_LOOK_MS
+                                                 : PODMAN_TIMEOUT_MS
     };
 
     op_call(op, step, &call);

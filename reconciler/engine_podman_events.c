@@ -10,6 +10,8 @@
 
 #define RETRY_MIN_MS  250
 #define RETRY_MAX_MS  5000
+#define PING_MS       3000              /* between pings while it answers */
+#define PING_WAIT_MS  5000
 #define LINE_MAX_LEN  16384
 
 /* {"type":["container"],"event":["start","died","remove","oom"]} */
@@ -128,6 +130,22 @@ on_end(void *data, const mc_http_reply_t *r)
 
     ev->req = NULL;
     podman_answered(ev->podman, r);
+    if (ev->ping == NULL) {
+        retry(ev);
+    }
+}
+
+/* Whether Podman still answers: a stream over which nothing comes does not
+ * tell. */
+static void
+heartbeat(podman_events_t *ev, bool answered)
+{
+    if (answered) {
+        uv_timer_start(&ev->timer, connect_cb, PING_MS, 0);
+        return;
+    }
+    mc_http_cancel(ev->req);
+    ev->req = NULL;
     retry(ev);
 }
 
@@ -143,6 +161,10 @@ on_ping(void *data, const mc_http_reply_t *r)
 
     ev->ping = NULL;
     podman_answered(ev->podman, r);
+    if (ev->req) {
+        heartbeat(ev, r->status == 200);
+        return;
+    }
     if (r->status != 200) {
         retry(ev);
         return;
@@ -155,6 +177,7 @@ on_ping(void *data, const mc_http_reply_t *r)
         retry(ev);
         return;
     }
+    uv_timer_start(&ev->timer, connect_cb, PING_MS, 0);
     hint(ev, NULL);
 }
 
@@ -163,13 +186,13 @@ connect_cb(uv_timer_t *t)
 {
     podman_events_t  *ev = t->data;
     mc_http_call_t    call = {
-        .method = "GET", .path = "/_ping", .timeout_ms = PODMAN_TIMEOUT_MS,
+        .method = "GET", .path = "/_ping", .timeout_ms = PING_WAIT_MS,
         .on_done = on_ping, .data = ev
     };
 
     ev->ping = mc_http_send(ev->podman->http, &call);
     if (ev->ping == NULL) {
-        retry(ev);
+        uv_timer_start(&ev->timer, connect_cb, PING_MS, 0);
     }
 }
 

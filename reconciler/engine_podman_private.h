@@ -15,6 +15,7 @@
 
 #define PODMAN_API         "/v4.0.0/libpod"
 #define PODMAN_TIMEOUT_MS  30000
+#define PODMAN_LOOK_MS     10000        /* of what changes nothing */
 #define PODMAN_PULL_MS     (30 * 60 * 1000)
 
 typedef struct podman_s  podman_t;

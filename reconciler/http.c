@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "http_private.h"
+#include "metrics.h"
 
 #define MAX_BODY        (4 * 1024 * 1024)
 #define MAX_ERROR_BODY  (64 * 1024)     /* of a stream that is refused */
@@ -139,8 +140,11 @@ reply(mc_http_req_t *req, long status, CURLcode rc, const char *why)
     mc_http_reply_t   r = { .status = status, .error = "", .body = "" };
     unsigned          class = status >= 100 && status < 600
                               ? (unsigned) status / 100 : 0;
+    char             *method = NULL;
 
     http->counts[class]++;
+    curl_easy_getinfo(req->easy, CURLINFO_EFFECTIVE_METHOD, &method);
+    mc_metrics_request(method ? method : "GET", why ? 0 : (int) status);
     if (why) {
         r.status = 0;
         r.error = why;

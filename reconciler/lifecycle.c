@@ -511,6 +511,14 @@ on_observed(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
 static void
 observe(mc_pass_t *pass)
 {
+    static const mc_engine_error_t  away = {
+        "EngineUnavailable", "the engine does not answer", true
+    };
+
+    if (!pass->app->engine_up) {
+        engine_failed(pass, &away);         /* without waiting for it */
+        return;
+    }
     if (++pass->rounds > ROUNDS_MAX) {
         finish(pass, MC_RESULT_REQUEUE, 1000);
         return;

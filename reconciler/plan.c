@@ -83,7 +83,7 @@ mc_facts_fail(mc_facts_t *facts, int64_t generation, const char *reason,
     f->count = f->generation == generation ? f->count + 1 : 1;
     f->generation = generation;
     f->retry = retry;
-    f->retry_at_ms = now_ms + mc_backoff_ms(f->count);
+    f->retry_at_ms = now_ms + (retry ? mc_backoff_ms(f->count) : BACKOFF_MAX_MS);
     snprintf(f->reason, sizeof(f->reason), "%s", reason);
     snprintf(f->message, sizeof(f->message), "%s", message);
 }
@@ -141,13 +141,10 @@ held_back(const view_t *v)
     }
     degrade(v->plan, f->reason, f->message);
 
-    if (!f->retry) {
-        return true;
-    }
     if (v->now >= f->retry_at_ms) {
         return false;
     }
-    v->plan->progressing = true;
+    v->plan->progressing = f->retry;
     wait_for(v->plan, f->retry_at_ms - v->now);
     return true;
 }

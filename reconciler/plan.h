@@ -44,7 +44,7 @@ typedef struct {
     unsigned  count;            /* 0: none */
     int64_t   generation;
     int64_t   retry_at_ms;
-    bool      retry;            /* false: only a new generation helps */
+    bool      retry;            /* false: only a change helps, here or there */
     char      reason[48];
     char      message[400];
 } mc_failure_t;
@@ -100,7 +100,8 @@ void mc_plan(const mc_server_t *s, const mc_observed_t *obs, const char *hash,
  * observation, before mc_plan(). */
 void mc_facts_observe(mc_facts_t *facts, const mc_observed_t *obs);
 
-/* Remembers that an action failed. */
+/* Remembers that an action failed. Without retry the longest backoff applies at
+ * once: somebody may still load the image or free the port. */
 void mc_facts_fail(mc_facts_t *facts, int64_t generation, const char *reason,
     const char *message, bool retry, int64_t now_ms);
 

@@ -16,7 +16,7 @@
 
 #define PENDING_MAX   4096
 #define RETRY_MIN_MS  100
-#define RETRY_MAX_MS  5000
+#define RETRY_MAX_MS  2000
 #define TICK_MS       1000
 
 /* The poll handle lives longer than the context it polls for. */
