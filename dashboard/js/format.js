@@ -211,21 +211,29 @@ const CONDITIONS = {
     },
 };
 
-/* Reasons with a better sentence than their condition's. */
+/* Reasons that say more than their condition's sentence: type, reason → the
+ * same pair, or null where there is nothing to say. */
 const REASONS = {
-    EngineUnavailable: 'The container engine does not answer. Nothing is lost; this resolves itself once it is back.',
-    ImagePullFailed: 'The software’s image could not be fetched. Check type and version.',
-    ImageNotFound: 'There is no image for this type and version.',
-    ImageNeverPull: 'The image is not present on the host.',
-    ErrImageNeverPull: 'The image is not present on the host.',
-    PortInUse: 'The game port is in use by something else on the host.',
-    NoFreePort: 'No game port is free on the host.',
-    DiskFull: 'The host’s disk is full.',
-    CrashLoop: 'The server keeps crashing. It is started again after growing pauses.',
-    CrashLoopBackOff: 'The server keeps crashing. It is started again after growing pauses.',
-    Crashed: 'The server crashed and is being started again.',
-    OOMKilled: 'The server used more memory than it has. Give it more memory or lower the view distance.',
-    EulaNotAccepted: 'The Minecraft EULA has not been accepted for this server.',
+    'Ready Starting': ['busy', 'It is starting. Players can join in a moment.'],
+    'Ready Unresponsive': ['warn', 'The server runs but does not answer.'],
+    'ConfigInSync NoPod': null,
+    'ConfigInSync RestartPending': null,    /* RestartPending says it */
+    'ConfigInSync Restarting': ['busy', 'New settings are being applied.'],
+    'StorageReady NoVolume': ['busy', 'There is no storage for the world yet.'],
+    'Degraded EngineUnavailable': ['bad', 'The container engine does not answer. Nothing is lost; this resolves itself once it is back.'],
+    'Degraded EngineBusy': ['bad', 'The container engine is busy. It is tried again.'],
+    'Degraded EngineError': ['bad', 'The container engine refused to run this server.'],
+    'Degraded ImageMissing': ['bad', 'There is no image for this software and version.'],
+    'Degraded ImagePullFailed': ['bad', 'The software’s image could not be fetched. Check type and version.'],
+    'Degraded PortInUse': ['bad', 'The game port is in use by something else on the host.'],
+    'Degraded PortsExhausted': ['bad', 'No game port is free on the host.'],
+    'Degraded DiskFull': ['bad', 'The host’s disk is full.'],
+    'Degraded StartFailed': ['bad', 'The server could not be started.'],
+    'Degraded StartTimeout': ['bad', 'The server did not become ready in time.'],
+    'Degraded CrashLoopBackOff': ['bad', 'The server keeps crashing. It is started again after growing pauses.'],
+    'Degraded OutOfMemory': ['bad', 'The server used more memory than it has. Give it more memory or lower the view distance.'],
+    'Degraded StorageMissing': ['bad', 'The world’s storage has disappeared. The server is not started, so that no empty world replaces it.'],
+    'Degraded StorageInvalid': ['bad', 'The world’s storage cannot be used.'],
 };
 
 /**
@@ -239,15 +247,15 @@ export function describeConditions(server) {
     const out = [];
 
     for (const c of server.status?.conditions ?? []) {
-        const known = CONDITIONS[c.type]?.[c.status];
+        const reason = `${c.type} ${c.reason}`;
+        const known = reason in REASONS ? REASONS[reason] : CONDITIONS[c.type]?.[c.status];
 
-        if (known === undefined) {
+        if (known === undefined || known === null) {
             continue;
         }
 
-        const [tone, sentence] = known;
-        const text = tone === 'bad' || c.status === 'False' ? REASONS[c.reason] ?? sentence : sentence;
-        const detail = tone === 'good' || c.message === text ? '' : c.message ?? '';
+        const [tone, text] = known;
+        const detail = ['bad', 'warn'].includes(tone) && c.type !== 'RestartPending' ? c.message ?? '' : '';
 
         out.push({ type: c.type, tone, text, detail, since: c.lastTransitionTime ?? '' });
     }
