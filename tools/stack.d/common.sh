@@ -113,8 +113,7 @@ session_of() {
 end_session() {
     local leader pid
     read -r leader _ 2>/dev/null < "$RUN/$1.pid" || return 0
-    # A zombie is gone, but it takes a moment until it is out of the way.
-    until_true 5 test ! -e "/proc/$leader" || [ -z "$(started "$leader")" ] || return 0
+    [ -z "$(started "$leader")" ] || return 0
     for pid in $(session_of "$leader"); do
         kill -s KILL "$pid" 2>/dev/null || true
     done
