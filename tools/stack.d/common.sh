@@ -94,6 +94,7 @@ spawn() {
     end_session "$name"
     setsid "$@" </dev/null >>"$VAR/log/$name.log" 2>&1 9>&- &
     remember "$name" $!
+    disown $!
 }
 
 # The pids of a session. A session outlives its leader (nginx's workers do
