@@ -84,6 +84,7 @@ subtest 'log variables' => sub {
         HTTP => q{log_format mc '$mchost_tenant|$mchost_key_id|$mchost_role|$mchost_route|$mchost_pg_time|$mchost_pg_queue_time|$mchost_request_id|$status';},
         SERVER => 'access_log %DIR%/mc.log mc;');
     $t->nginx->reload;
+    wait_for { $t->nginx->workers(1) == 2 } 'old workers to exit';
     $t->wait_ready;
     $t->api(GET => '/me', key => $t->key($acme, role => 'viewer'), headers => { 'X-Request-Id' => 'log-1' });
     $t->api(GET => '/me', headers => { 'X-Request-Id' => 'log-2' });

@@ -140,11 +140,11 @@ sub reload {
     my ($self) = @_;
 
     my %old = map { $_ => 1 } $self->workers(1);
-    my $n = $self->workers;
+    my $n = $self->{vars}{WORKERS} // 1;
     $self->{proc}->signal('HUP');
     my $end = time + 20;
 
-    until (grep({ !$old{$_} } $self->workers) >= ($n || 1)) {
+    until (grep({ !$old{$_} } $self->workers) >= $n) {
         die "no new workers after a reload:\n" . $self->tail if time > $end;
         sleep 0.02;
     }
