@@ -1,5 +1,5 @@
 /*
- * The directives.
+ * The directives of http {}, and the module's configuration.
  */
 
 #include "ngx_http_mchost_conf.h"
@@ -27,12 +27,6 @@ static char *ngx_http_mchost_queue(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_http_mchost_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_mchost_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_mchost_api(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_mchost_websocket(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_mchost_plain(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
@@ -272,9 +266,7 @@ ngx_http_mchost_init_main_conf(ngx_conf_t *cf, void *conf)
 
 /* -- mchost_postgres -- */
 
-/* The index of the pool of this name, which may be defined later on. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_mchost_pool(ngx_conf_t *cf, ngx_str_t *name)
 {
     ngx_uint_t                     i;
@@ -409,9 +401,7 @@ ngx_http_mchost_postgres(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* Reads NAME=VALUE as a time; NGX_DECLINED when it has another name. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_mchost_msec(ngx_str_t *arg, const char *name, ngx_msec_t *msec)
 {
     size_t     len;
@@ -438,7 +428,7 @@ ngx_http_mchost_msec(ngx_str_t *arg, const char *name, ngx_msec_t *msec)
 }
 
 
-static char *
+char *
 ngx_http_mchost_invalid(ngx_conf_t *cf, ngx_str_t *arg)
 {
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"", arg);
@@ -634,164 +624,4 @@ ngx_http_mchost_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mmcf->zone->init = ngx_http_mchost_metrics_zone_init;
 
     return NGX_CONF_OK;
-}
-
-
-/* -- locations -- */
-
-static char *
-ngx_http_mchost_location(ngx_conf_t *cf, ngx_http_mchost_loc_conf_t *mlcf,
-    ngx_http_mchost_kind_e kind, ngx_http_handler_pt handler, ngx_str_t *pool)
-{
-    ngx_http_core_loc_conf_t     *clcf;
-    ngx_http_mchost_main_conf_t  *mmcf;
-
-    if (mlcf->kind == kind) {
-        return "is duplicate";
-    }
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (mlcf->kind != NGX_HTTP_MCHOST_NONE || clcf->handler) {
-        return "is not allowed beside another handler of the location";
-    }
-
-    mlcf->kind = kind;
-    clcf->handler = handler;
-
-    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_mchost_module);
-    mmcf->used = 1;
-
-    if (pool) {
-        mlcf->pool = ngx_http_mchost_pool(cf, pool);
-
-        if (mlcf->pool == NGX_ERROR) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_mchost_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_mchost_loc_conf_t *mlcf = conf;
-
-    ngx_str_t                 *value;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-#if (NGX_PCRE)
-    if (clcf->regex) {
-        return "is not allowed in a location of a regular expression: "
-               "the API needs a prefix";
-    }
-#endif
-
-    if (clcf->exact_match || clcf->named || clcf->noname) {
-        return "is allowed only in a prefix location";
-    }
-
-    mlcf->prefix = clcf->name;
-
-    while (mlcf->prefix.len
-           && mlcf->prefix.data[mlcf->prefix.len - 1] == '/')
-    {
-        mlcf->prefix.len--;
-    }
-
-    value = cf->args->elts;
-
-    return ngx_http_mchost_location(cf, mlcf, NGX_HTTP_MCHOST_API,
-                                    ngx_http_mchost_api_handler, &value[1]);
-}
-
-
-static char *
-ngx_http_mchost_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_mchost_loc_conf_t *mlcf = conf;
-
-    ssize_t      size;
-    size_t      *to;
-    ngx_int_t    rc;
-    ngx_str_t   *value, s;
-    ngx_uint_t   i, skip;
-
-    mlcf->ws_ping = 30000;
-    mlcf->ws_max_message = 64 * 1024;
-    mlcf->ws_queue = 1024 * 1024;
-
-    value = cf->args->elts;
-
-    for (i = 2; i < cf->args->nelts; i++) {
-
-        rc = ngx_http_mchost_msec(&value[i], "ping=", &mlcf->ws_ping);
-
-        if (rc == NGX_OK) {
-            continue;
-        }
-
-        if (ngx_strncmp(value[i].data, "max_message=", 12) == 0) {
-            to = &mlcf->ws_max_message;
-            skip = 12;
-
-        } else if (ngx_strncmp(value[i].data, "queue=", 6) == 0) {
-            to = &mlcf->ws_queue;
-            skip = 6;
-
-        } else {
-            return ngx_http_mchost_invalid(cf, &value[i]);
-        }
-
-        s.data = value[i].data + skip;
-        s.len = value[i].len - skip;
-
-        size = ngx_parse_size(&s);
-
-        if (size == NGX_ERROR || size < 1024) {
-            return ngx_http_mchost_invalid(cf, &value[i]);
-        }
-
-        *to = (size_t) size;
-    }
-
-    return ngx_http_mchost_location(cf, mlcf, NGX_HTTP_MCHOST_WEBSOCKET,
-                                    ngx_http_mchost_websocket_handler,
-                                    &value[1]);
-}
-
-
-/* mchost_health, mchost_ready and mchost_metrics; cmd->offset tells which. */
-
-static char *
-ngx_http_mchost_plain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t            *value;
-    ngx_http_handler_pt   handler;
-
-    switch (cmd->offset) {
-
-    case NGX_HTTP_MCHOST_HEALTH:
-        handler = ngx_http_mchost_health_handler;
-        break;
-
-    case NGX_HTTP_MCHOST_READY:
-        handler = ngx_http_mchost_ready_handler;
-        break;
-
-    default:
-        handler = ngx_http_mchost_metrics_handler;
-        break;
-    }
-
-    value = cf->args->elts;
-
-    return ngx_http_mchost_location(cf, conf,
-                                    (ngx_http_mchost_kind_e) cmd->offset,
-                                    handler,
-                                    cf->args->nelts > 1 ? &value[1] : NULL);
 }

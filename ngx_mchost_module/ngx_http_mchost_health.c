@@ -98,7 +98,7 @@ ngx_http_mchost_ready_answer(void *data, ngx_mchost_pg_reply_t *reply)
 
     u_char                 text[128];
     ngx_str_t              json;
-    ngx_uint_t             database, redis;
+    ngx_uint_t             database, redis, status;
     ngx_http_request_t    *r;
     ngx_mchost_redis_t    *rd;
 
@@ -130,8 +130,7 @@ ngx_http_mchost_ready_answer(void *data, ngx_mchost_pg_reply_t *reply)
         return;
     }
 
-    ngx_http_mchost_finish(ctx, ngx_http_mchost_reply(r, database && redis
-                                                   ? NGX_HTTP_OK
-                                                   : NGX_HTTP_SERVICE_UNAVAILABLE,
-                                                   &json, NULL));
+    status = database && redis ? NGX_HTTP_OK : NGX_HTTP_SERVICE_UNAVAILABLE;
+
+    ngx_http_mchost_finish(ctx, ngx_http_mchost_reply(r, status, &json, NULL));
 }

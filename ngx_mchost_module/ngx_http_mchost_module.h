@@ -27,7 +27,7 @@ typedef struct {
     ngx_atomic_t  sockets_total;
     ngx_atomic_t  ws_messages_in;
     ngx_atomic_t  ws_messages_out;
-    ngx_atomic_t  ws_dropped;           /* coalesced or dropped for a slow reader */
+    ngx_atomic_t  ws_dropped;           /* for a slow reader, or coalesced */
     ngx_atomic_t  ws_slow_closed;       /* closed with 1013 */
     ngx_atomic_t  redis_messages;
     ngx_atomic_t  pg_segments;

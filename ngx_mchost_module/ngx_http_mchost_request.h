@@ -116,6 +116,12 @@ ngx_int_t ngx_http_mchost_reply_empty(ngx_http_request_t *r,
 /* Header and body filter: nginx's own error pages become problems. */
 void ngx_http_mchost_filter_init(void);
 
+/* -- ngx_http_mchost_args.c -- */
+
+/* Reads the query parameters into ctx. 1, or 0: a problem has been sent, and
+ * *rc is what to finalize with. */
+ngx_uint_t ngx_http_mchost_args(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc);
+
 /* -- ngx_http_mchost_document.c -- */
 
 /* If-Match and If-None-Match, compared with a generation. */

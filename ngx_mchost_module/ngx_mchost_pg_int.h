@@ -1,6 +1,7 @@
 /*
- * What ngx_mchost_pg.c (the pool and its queue) and ngx_mchost_pg_conn.c (one
- * connection) know of each other. Nobody else includes this.
+ * What ngx_mchost_pg.c (the pool and its queue), ngx_mchost_pg_conn.c (one
+ * connection) and ngx_mchost_pg_io.c (what goes over it) know of each other.
+ * Nobody else includes this.
  */
 
 #ifndef NGX_MCHOST_PG_INT_H
@@ -163,16 +164,36 @@ void ngx_mchost_pg_conn_init(ngx_mchost_pg_conn_t *pc,
     ngx_mchost_pg_pool_t *pool);
 void ngx_mchost_pg_conn_connect(ngx_mchost_pg_conn_t *pc);
 
+/* Closes, without a word to the segments in flight (they must be gone). */
+void ngx_mchost_pg_conn_close(ngx_mchost_pg_conn_t *pc);
+
+/* Closes an idle connection that is too old. */
+ngx_uint_t ngx_mchost_pg_conn_expired(ngx_mchost_pg_conn_t *pc);
+
+/* Fails or requeues what is in flight, closes, and connects again. */
+void ngx_mchost_pg_conn_lost(ngx_mchost_pg_conn_t *pc, const char *reason);
+
+/* The only place where a connection changes its state, and what follows from
+ * the number of segments in flight: READY, FULL, or the end of DRAINING. */
+void ngx_mchost_pg_conn_state(ngx_mchost_pg_conn_t *pc,
+    ngx_mchost_pg_state_e state);
+void ngx_mchost_pg_conn_settle(ngx_mchost_pg_conn_t *pc);
+
+/* Wants NGX_READ_EVENT or NGX_WRITE_EVENT of libpq's socket. */
+ngx_int_t ngx_mchost_pg_conn_watch(ngx_mchost_pg_conn_t *pc, ngx_int_t event);
+
+/* -- ngx_mchost_pg_io.c -- */
+
 /* Gives a segment to a READY connection. What cannot be sent goes back to the
  * queue, and the connection is lost then. */
 void ngx_mchost_pg_conn_send(ngx_mchost_pg_conn_t *pc,
     ngx_mchost_pg_segment_t *seg);
 void ngx_mchost_pg_conn_flush(ngx_mchost_pg_conn_t *pc);
 
-/* Closes, without a word to the segments in flight (they must be gone). */
-void ngx_mchost_pg_conn_close(ngx_mchost_pg_conn_t *pc);
+/* The timer of an established connection. */
+void ngx_mchost_pg_conn_deadline(ngx_mchost_pg_conn_t *pc);
 
-/* Closes an idle connection that is too old. */
-ngx_uint_t ngx_mchost_pg_conn_expired(ngx_mchost_pg_conn_t *pc);
+void ngx_mchost_pg_conn_read_handler(ngx_event_t *ev);
+void ngx_mchost_pg_conn_write_handler(ngx_event_t *ev);
 
 #endif

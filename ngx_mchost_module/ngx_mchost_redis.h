@@ -17,7 +17,7 @@ typedef struct {
     ngx_str_t     prefix;           /* default "mchost:" */
     ngx_str_t     user, password;   /* empty: no AUTH */
     ngx_msec_t    timeout;          /* connect and command, default 2s */
-    ngx_uint_t    pending;          /* commands unanswered at most, default 1024 */
+    ngx_uint_t    pending;          /* unanswered at most, default 1024 */
 } ngx_mchost_redis_conf_t;
 
 /* reply is NULL when Redis is away, was lost, or answered too late. It is
