@@ -51,6 +51,24 @@ podman_error(mc_engine_error_t *err, const char *reason, bool retry,
     }
 }
 
+/* Without what says only where in Podman it went wrong. */
+static const char *
+core_of(const char *text)
+{
+    static const char  play[] = "playing YAML file: ";
+    static const char  start[] = "starting container ";
+    const char        *p;
+
+    if (strncmp(text, play, sizeof(play) - 1) == 0) {
+        text += sizeof(play) - 1;
+    }
+    if (strncmp(text, start, sizeof(start) - 1) == 0) {
+        p = strstr(text, ": ");
+        text = p ? p + 2 : text;
+    }
+    return text;
+}
+
 void
 podman_text_error(mc_engine_error_t *err, const char *text)
 {
@@ -58,11 +76,12 @@ podman_text_error(mc_engine_error_t *err, const char *text)
 
     for (i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
         if (strstr(text, meanings[i].text)) {
-            podman_error(err, meanings[i].reason, meanings[i].retry, text);
+            podman_error(err, meanings[i].reason, meanings[i].retry,
+                         core_of(text));
             return;
         }
     }
-    podman_error(err, "EngineError", true, text);
+    podman_error(err, "EngineError", true, core_of(text));
 }
 
 static void

@@ -165,7 +165,7 @@ finished(mc_http_req_t *req, CURLcode rc)
 {
     const char  *why = NULL;
     long         status = 0;
-    char         text[96];
+    char         text[192];
 
     if (req->cancelled) {
         req_free(req);
@@ -179,6 +179,11 @@ finished(mc_http_req_t *req, CURLcode rc)
 
     } else if (req->refused_data) {
         why = "the answer makes no sense";
+
+    } else if (rc == CURLE_COULDNT_CONNECT && req->http->unix_socket) {
+        snprintf(text, sizeof(text), "nobody listens on %s",
+                 req->http->unix_socket);
+        why = text;
 
     } else if (rc != CURLE_OK) {
         why = req->error[0] ? req->error : curl_easy_strerror(rc);
