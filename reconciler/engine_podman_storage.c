@@ -355,7 +355,7 @@ on_volume_gone(op_t *op, const mc_http_reply_t *r)
 }
 
 static void
-on_secret_gone(op_t *op, const mc_http_reply_t *r)
+on_config_gone(op_t *op, const mc_http_reply_t *r)
 {
     char  path[128];
 
@@ -370,6 +370,21 @@ on_secret_gone(op_t *op, const mc_http_reply_t *r)
     } else {
         podman_op_ok(op);
     }
+}
+
+/* The ConfigMap goes with the pod; but this may be all that is left of one
+ * whose removal was cut short. */
+static void
+on_secret_gone(op_t *op, const mc_http_reply_t *r)
+{
+    char  path[128];
+
+    if (r->status / 100 != 2 && r->status != 404) {
+        podman_op_fail_reply(op, r);
+        return;
+    }
+    snprintf(path, sizeof(path), "/volumes/%s", op->config);
+    podman_op_send(op, on_config_gone, "DELETE", path, NULL, NULL);
 }
 
 void

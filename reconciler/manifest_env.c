@@ -3,6 +3,7 @@
  * demo image understands its part.
  */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include "gameversion.h"
@@ -28,12 +29,27 @@ static const type_t  types[] = {
     { "velocity", "VELOCITY", "VELOCITY_BUILD_ID" }
 };
 
+/* Kubernetes puts another variable, say RCON_PASSWORD, where a value says
+ * "$(RCON_PASSWORD)": in a doubled dollar it sees a plain one. */
 static void
 env(build_t *b, mc_json_t *list, const char *name, const char *value)
 {
-    mc_json_t  *o = mc_build_obj(b);
+    mc_json_t   *o = mc_build_obj(b);
+    mc_text_t    t = { .a = b->a };
+    const char  *p;
 
     mc_build_str(b, o, "name", name);
+    for (p = strchr(value, '$'); p; p = strchr(value, '$')) {
+        mc_text_add(&t, value, (size_t) (p - value));
+        mc_text_puts(&t, "$$");
+        value = p + 1;
+    }
+    mc_text_puts(&t, value);
+    value = mc_text_end(&t);
+    if (value == NULL) {
+        b->failed = true;
+        return;
+    }
     mc_build_str(b, o, "value", value);
     mc_build_add(b, list, o);
 }
@@ -244,6 +260,30 @@ addons(build_t *b, mc_json_t *list)
     env_text(b, list, "MODRINTH_PROJECTS", &t);
 }
 
+/* The image puts a variable's value where the text says %NAME%, which must
+ * not show a secret to players: such a sign is written as its full-width
+ * kin. */
+static void
+motd(build_t *b, mc_json_t *list)
+{
+    const char  *p = mc_build_spec(b, "properties.motd", "A Minecraft Server");
+    mc_text_t    t = { .a = b->a };
+
+    for (; *p; p++) {
+        if (*p == '%' && (isalpha((unsigned char) p[1]) || p[1] == '_')) {
+            mc_text_puts(&t, "\xef\xbc\x85");
+        } else {
+            mc_text_add(&t, p, 1);
+        }
+    }
+    p = mc_text_end(&t);
+    if (p == NULL) {
+        b->failed = true;
+        return;
+    }
+    env(b, list, "MOTD", p);            /* an empty one counts, too */
+}
+
 /* server.properties itself comes from /config; but for what is in here the
  * image would put its own defaults over it. */
 static void
@@ -253,8 +293,7 @@ image_settings(build_t *b, mc_json_t *list)
     env(b, list, "SYNC_SKIP_NEWER_IN_DESTINATION", "false");
     env(b, list, "REPLACE_ENV_DURING_SYNC", "false");
     env(b, list, "SKIP_CHOWN_DATA", "true");
-    env(b, list, "MOTD", mc_build_spec(b, "properties.motd",
-                                       "A Minecraft Server"));
+    motd(b, list);
     env_number(b, list, "STOP_DURATION",
                mc_json_int(mc_json_at(b->spec, "shutdown.graceSeconds"), 60));
     if (strcmp(mc_build_spec(b, "network.proxyProtocol", "None"), "V2") == 0) {

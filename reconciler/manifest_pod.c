@@ -246,6 +246,38 @@ podman_ports(build_t *b, mc_json_t *c, const char *address, uint16_t port)
     mc_build_set(b, c, "ports", list);
 }
 
+/* Podman takes values as they are: single dollars again. */
+static void
+podman_env(build_t *b, mc_json_t *c)
+{
+    const mc_json_t  *v = mc_json_get(c, "env");
+    mc_json_t        *o;
+    const char       *value;
+    char             *copy, *d;
+
+    for (v = v ? v->child : NULL; v; v = v->next) {
+        value = mc_json_str(mc_json_get(v, "value"), NULL);
+        if (value == NULL || strchr(value, '$') == NULL) {
+            continue;
+        }
+        copy = d = b->a->alloc(b->a->pool, strlen(value) + 1);
+        if (copy == NULL) {
+            b->failed = true;
+            return;
+        }
+        for (; *value; value++) {
+            *d++ = *value;
+            if (value[0] == '$' && value[1] == '$') {
+                value++;
+            }
+        }
+        *d = '\0';
+        o = mc_json_get(v, "value");
+        o->str = copy;
+        o->len = (size_t) (d - copy);
+    }
+}
+
 /* Podman knows no subPath, but mounts a ConfigMap as plain files. */
 static void
 podman_mounts(build_t *b, mc_json_t *c)
@@ -301,6 +333,7 @@ mc_manifest_podman_pod(const mc_manifest_t *m, const char *address,
     mc_build_str(&b, c, "imagePullPolicy", "Never");
     podman_ports(&b, c, address, port);
     podman_mounts(&b, c);
+    podman_env(&b, c);
     mc_build_set(&b, v, "spec", mc_json_copy(b.a, spec));
     return mc_build_end(&b, v);
 }

@@ -441,6 +441,21 @@ addons_and_rules(void)
 }
 
 static void
+references(void)
+{
+    mc_json_t  *v;
+
+    spec("{\"software\":{\"type\":\"paper\"},\"properties\":{\"motd\":"
+         "\"$(RCON_PASSWORD) $$ %RCON_PASSWORD% 5% $\"}}");
+    is(env("MOTD"), "$$(RCON_PASSWORD) $$$$ \xef\xbc\x85RCON_PASSWORD% 5% $$",
+       "text of a tenant refers to no other variable");
+    v = mc_json_get(container(mc_manifest_podman_pod(&m, "127.0.0.1", 1)),
+                    "env");
+    ok(strstr(write_json(v), "\"$(RCON_PASSWORD) $$ \xef\xbc\x85RCON_PASSWORD%"
+              " 5% $\""), "Podman takes it as it is");
+}
+
+static void
 podman(void)
 {
     mc_json_t  *v, *c;
@@ -561,6 +576,7 @@ main(void)
     velocity_and_custom();
     access_lists();
     addons_and_rules();
+    references();
     podman();
     hashes();
     no_memory();
