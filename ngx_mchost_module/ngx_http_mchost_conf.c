@@ -224,6 +224,13 @@ ngx_http_mchost_conf_alloc(void *pool, size_t size)
 }
 
 
+static void
+ngx_http_mchost_schema_cleanup(void *data)
+{
+    mc_schema_free(data);
+}
+
+
 char *
 ngx_http_mchost_init_main_conf(ngx_conf_t *cf, void *conf)
 {
@@ -232,6 +239,7 @@ ngx_http_mchost_init_main_conf(ngx_conf_t *cf, void *conf)
     char                           err[256];
     mc_alloc_t                     alloc;
     ngx_uint_t                     i;
+    ngx_pool_cleanup_t            *cln;
     ngx_http_mchost_pool_conf_t  **pools;
 
     pools = mmcf->pools.elts;
@@ -259,6 +267,14 @@ ngx_http_mchost_init_main_conf(ngx_conf_t *cf, void *conf)
                       "the schema of the server document: %s", err);
         return NGX_CONF_ERROR;
     }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_mchost_schema_cleanup;
+    cln->data = mmcf->schema;
 
     return NGX_CONF_OK;
 }

@@ -110,6 +110,7 @@ ngx_mchost_pg_submit(ngx_mchost_pg_segment_t *seg)
 
     pool->stat.segments++;
     seg->submitted = ngx_current_msec;
+    seg->queued = ngx_current_msec;
 
     if (pool->unreachable) {
         ngx_mchost_pg_fail(seg, NGX_MCHOST_PG_UNAVAILABLE);
@@ -246,6 +247,7 @@ ngx_mchost_pg_retry(ngx_mchost_pg_segment_t *seg)
     seg->sqlstate[0] = '\0';
     seg->message = NULL;
     seg->sent = 0;
+    seg->queued = ngx_current_msec;
 
     seg->state = NGX_MCHOST_PG_SEG_QUEUED;
     ngx_queue_insert_head(&seg->pool->queue, &seg->queue);
@@ -461,6 +463,21 @@ ngx_mchost_pg_leave(ngx_mchost_pg_pool_t *pool)
 }
 
 
+/* Milliseconds that a segment may still wait. */
+
+static ngx_msec_int_t
+ngx_mchost_pg_queue_left(ngx_mchost_pg_segment_t *seg)
+{
+    return (ngx_msec_int_t) (seg->queued + seg->pool->conf->queue_timeout
+                             - ngx_current_msec);
+}
+
+
+/*
+ * Everybody waits equally long, so the queue is ordered by time; but those at
+ * its head that are there for the second time came later than they stand.
+ */
+
 static void
 ngx_mchost_pg_queue_timer(ngx_mchost_pg_pool_t *pool)
 {
@@ -480,34 +497,46 @@ ngx_mchost_pg_queue_timer(ngx_mchost_pg_pool_t *pool)
         return;
     }
 
-    q = ngx_queue_head(&pool->queue);
-    seg = ngx_queue_data(q, ngx_mchost_pg_segment_t, queue);
+    left = (ngx_msec_int_t) pool->conf->queue_timeout;
 
-    left = (ngx_msec_int_t) (seg->submitted + pool->conf->queue_timeout
-                             - ngx_current_msec);
+    for (q = ngx_queue_head(&pool->queue);
+         q != ngx_queue_sentinel(&pool->queue);
+         q = ngx_queue_next(q))
+    {
+        seg = ngx_queue_data(q, ngx_mchost_pg_segment_t, queue);
+        left = ngx_min(left, ngx_mchost_pg_queue_left(seg));
+
+        if (!seg->retried) {
+            break;
+        }
+    }
 
     ngx_add_timer(&pool->queue_timer, left > 0 ? (ngx_msec_t) left : 1);
 }
 
 
-/* The queue is ordered by time: everybody waits equally long. */
-
 static void
 ngx_mchost_pg_queue_timeout(ngx_event_t *ev)
 {
-    ngx_queue_t              *q;
+    ngx_queue_t              *q, *next;
     ngx_mchost_pg_pool_t     *pool;
     ngx_mchost_pg_segment_t  *seg;
 
     pool = ev->data;
 
-    while (!ngx_queue_empty(&pool->queue)) {
-        q = ngx_queue_head(&pool->queue);
+    for (q = ngx_queue_head(&pool->queue);
+         q != ngx_queue_sentinel(&pool->queue);
+         q = next)
+    {
+        next = ngx_queue_next(q);
         seg = ngx_queue_data(q, ngx_mchost_pg_segment_t, queue);
 
-        if ((ngx_msec_int_t) (seg->submitted + pool->conf->queue_timeout
-                              - ngx_current_msec) > 0)
-        {
+        if (ngx_mchost_pg_queue_left(seg) > 0) {
+
+            if (seg->retried) {
+                continue;
+            }
+
             break;
         }
 

@@ -68,6 +68,7 @@ struct ngx_mchost_pg_segment_s {
     const char                 *message;
 
     ngx_msec_t                  submitted;
+    ngx_msec_t                  queued;     /* the same, or retried, at */
     ngx_msec_t                  sent;
     ngx_msec_t                  queue_time;
 

@@ -162,7 +162,7 @@ subtest 'client gone while waiting' => sub {
     my @fill = map { begin_me() } 1 .. 8;
     waiting(1);
     my @queued = map { begin_me() } 1 .. 3;
-    wait_for { ($t->metric('mchost_pg_queued') // 3) >= 3 } 'the queue to fill';
+    wait_for { ($t->metric('mchost_postgres_queued') // 0) >= 3 } 'the queue to fill';
     $_->close for @queued;
     $lock->do('COMMIT');
     $_->receive for @fill;
@@ -252,7 +252,7 @@ subtest 'statements that the database forgets' => sub {
 };
 
 subtest 'the books balance' => sub {
-    wait_for { ($t->metric('mchost_pg_in_flight') // 0) == 0 && ($t->metric('mchost_pg_queued') // 0) == 0 } 'gauges at zero';
+    wait_for { ($t->metric('mchost_postgres_in_flight') // 1) == 0 && ($t->metric('mchost_postgres_queued') // 1) == 0 } 'gauges at zero';
     pass('nothing in flight, nothing queued');
     is(me()->status, 200, 'and well');
     is($t->sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'mchost_api'"), '1', 'one connection');
