@@ -86,13 +86,15 @@ struct ngx_http_mchost_session_s {
     ngx_event_t                   timer;
     ngx_msec_t                    checked;      /* key last re-checked */
     ngx_uint_t                    missed;       /* pings unanswered */
-    ngx_uint_t                    full;         /* ticks that out is long */
+    off_t                         taken;        /* bytes the peer's TCP has */
+    ngx_msec_t                    full_since;   /* when full */
     mc_ws_parser_t                parser;
     u_char                       *message;      /* pieces so far */
     size_t                        message_len, message_size;
     ngx_mchost_outq_t             out;
     unsigned                      dirty:1;      /* a flush is posted */
     unsigned                      blocked:1;    /* the socket takes no more */
+    unsigned                      full:1;       /* out has been long */
     unsigned                      paused:1;     /* not reading: out is long */
     unsigned                      leaving:1;    /* the worker shuts down */
     unsigned                      close_seen:1; /* the peer's Close */

@@ -6,6 +6,7 @@
  * else finds that the socket must go marks it done, and posts its write event.
  */
 
+#include <sys/ioctl.h>
 #include "ngx_http_mchost_session.h"
 #include "ngx_http_mchost_ws.h"
 
@@ -17,8 +18,8 @@
 #define NGX_HTTP_MCHOST_WS_CLOSE        5000    /* ms for the peer's Close */
 #define NGX_HTTP_MCHOST_WS_SLOW         30000   /* the same, of one who was */
                                                 /* too slow to be sent ours */
-#define NGX_HTTP_MCHOST_WS_STALL        10000   /* ms at most without taking */
-                                                /* a byte; ping= if shorter */
+#define NGX_HTTP_MCHOST_WS_STALL        20000   /* ms without taking a byte */
+#define NGX_HTTP_MCHOST_WS_FULL         60000   /* ms with a long queue */
 
 
 #define ngx_http_mchost_ws_count(name, n)                                     \
@@ -192,10 +193,30 @@ ngx_http_mchost_ws_flush(ngx_http_mchost_session_t *s)
         }
 
     } else if (progress || !c->write->timer_set) {
-        ngx_add_timer(c->write,
-                      ngx_min(s->conf->ws_ping, NGX_HTTP_MCHOST_WS_STALL));
+        ngx_add_timer(c->write, NGX_HTTP_MCHOST_WS_STALL);
     }
     return ngx_handle_write_event(c->write, 0);
+}
+
+
+/* 1 when the peer's kernel has taken something since this was asked last,
+ * though it may not be read yet: a slow line, not a dead one. */
+static ngx_uint_t
+ngx_http_mchost_ws_moving(ngx_http_mchost_session_t *s)
+{
+    int    unacked;
+    off_t  taken;
+
+    if (ioctl(s->connection->fd, TIOCOUTQ, &unacked) == -1 || unacked == 0) {
+        return 0;
+    }
+
+    taken = s->connection->sent - unacked;
+    if (taken == s->taken) {
+        return 0;
+    }
+    s->taken = taken;
+    return 1;
 }
 
 
@@ -408,7 +429,9 @@ ngx_http_mchost_ws_write_handler(ngx_event_t *ev)
 
     if (ev->timedout) {
         ev->timedout = 0;
-        ngx_http_mchost_ws_overflow(s);
+        if (!ngx_http_mchost_ws_moving(s)) {
+            ngx_http_mchost_ws_overflow(s);
+        }
     }
 
     if (s->state == NGX_HTTP_MCHOST_WS_OPENING && !s->done
@@ -613,15 +636,22 @@ ngx_http_mchost_ws_heartbeat(ngx_http_mchost_session_t *s)
 static void
 ngx_http_mchost_ws_beat(ngx_http_mchost_session_t *s)
 {
-    if (s->missed >= 2 && !s->blocked) {
-        ngx_http_mchost_ws_done(s);
+    if (s->missed >= 2 && !s->blocked && !ngx_http_mchost_ws_moving(s)) {
+        ngx_http_mchost_ws_close(s, MC_WS_POLICY, "pings are not answered");
         return;
     }
 
-    /* takes bytes, but never in two intervals half of what it is owed */
-    if (s->out.bytes > s->conf->ws_queue / 2 && s->full++ == 2) {
-        ngx_http_mchost_ws_overflow(s);
-        return;
+    /* takes bytes, but in a minute not half of what it is owed */
+    if (s->out.bytes > s->conf->ws_queue / 2) {
+        if (!s->full) {
+            s->full = 1;
+            s->full_since = ngx_current_msec;
+
+        } else if (ngx_current_msec - s->full_since > NGX_HTTP_MCHOST_WS_FULL)
+        {
+            ngx_http_mchost_ws_overflow(s);
+            return;
+        }
     }
 
     if (!s->blocked) {

@@ -9,6 +9,7 @@
 #define NGX_HTTP_MCHOST_WS_GUID      "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define NGX_HTTP_MCHOST_WS_PROTOCOL  "mchost.v1"
 #define NGX_HTTP_MCHOST_WS_WAIT      30000      /* ms of authentication */
+#define NGX_HTTP_MCHOST_WS_UNSENT    131072     /* bytes in the kernel */
 
 
 typedef struct {
@@ -305,6 +306,26 @@ ngx_http_mchost_ws_accept(ngx_http_request_t *r, ngx_http_mchost_offer_t *o)
 }
 
 
+/* The kernel would take megabytes for a reader that does not read: stale
+ * before they leave, and held where no limit of ours counts them. */
+static void
+ngx_http_mchost_ws_unsent_limit(ngx_connection_t *c)
+{
+#ifdef TCP_NOTSENT_LOWAT
+    int  bytes = NGX_HTTP_MCHOST_WS_UNSENT;
+
+    if (setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes,
+                   sizeof(bytes))
+        == -1)
+    {
+        /* a Unix socket: its buffer is small */
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, c->log, ngx_socket_errno,
+                       "mchost: no TCP_NOTSENT_LOWAT");
+    }
+#endif
+}
+
+
 /* Answers 101; from here on the connection is ours. NGX_OK, or what to
  * finalize the request with. */
 static ngx_int_t
@@ -332,6 +353,7 @@ ngx_http_mchost_ws_upgrade(ngx_http_mchost_session_t *s)
     {
         return NGX_ERROR;
     }
+    ngx_http_mchost_ws_unsent_limit(c);
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
