@@ -355,7 +355,8 @@ on_stranger(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
 static void
 note_stranger(mc_app_t *app, const char *id)
 {
-    mc_server_t   server = { .name = "" };
+    char          unnamed[] = "";
+    mc_server_t   server = { .name = unnamed };
     stranger_t   *s;
 
     if (!app->synced || strlen(id) != MC_UUID_LEN
