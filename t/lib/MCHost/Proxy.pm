@@ -12,10 +12,10 @@ package MCHost::Proxy;
 #   $p->mode('reset', 1000);        the same with RST
 #   $p->mode('refuse');             listen no more
 #   $p->drop;                       close what is open
-#   $p->watch(k => 3, pid => PID, when => 'before' | 'after', count => qr/…/);
+#   $p->watch(k => 3, pid => PID, when => 'before' | 'after', all => 0);
 #                                   HTTP: kill -9 PID at the k-th request that
-#                                   is not GET or HEAD: as it comes in, or
-#                                   when it was answered
+#                                   is not GET or HEAD (all => 1: that is any):
+#                                   as it comes in, or when it was answered
 #   $p->fired                       "POST /x" that did it, or undef
 #   $p->writes                      how many such requests there were
 
@@ -55,7 +55,7 @@ sub _order {
 
 sub mode   { my ($self, @m) = @_; $self->_order('mode', @m) }
 sub drop   { my ($self) = @_; $self->_order('drop') }
-sub watch  { my ($self, %o) = @_; $self->_order('watch', $o{k} // 1, $o{pid}, $o{when} // 'after') }
+sub watch  { my ($self, %o) = @_; $self->_order('watch', $o{k} // 1, $o{pid}, $o{when} // 'after', $o{all} // 0) }
 sub fired  { my ($self) = @_; my $f = $self->_order('fired'); return length $f ? $f : undef }
 sub writes { my ($self) = @_; return $self->_order('writes') }
 sub conns  { my ($self) = @_; return $self->_order('conns') }
@@ -222,7 +222,7 @@ sub _request {
         my $head = $1;
         my ($method, $path) = $head =~ /^(\S+) (\S+)/;
         $c->{body} = $head =~ /^content-length:\s*(\d+)/im ? $1 : 0;
-        next if $method eq 'GET' || $method eq 'HEAD';
+        next if !$self->{watch}{all} && ($method eq 'GET' || $method eq 'HEAD');
         $self->{writes}++;
         $c->{pending} = "$method $path";
         return $self->_fire($c->{pending}) if $self->{watch}{when} eq 'before';
@@ -270,7 +270,7 @@ sub _order {
         $self->_close($_) for grep { !$seen{$_}++ } values %{ $self->{conns} };
 
     } elsif ($verb eq 'watch') {
-        $self->{watch} = { k => $a[0], pid => $a[1], when => $a[2] };
+        $self->{watch} = { k => $a[0], pid => $a[1], when => $a[2], all => $a[3] };
         @$self{qw(writes done fired)} = (0, 0, '');
 
     } elsif ($verb eq 'conns') {
