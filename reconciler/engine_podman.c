@@ -8,20 +8,57 @@
 #include "engine_podman_private.h"
 #include "secret.h"
 
+static void deferred(uv_timer_t *t);
+
+static void
+arm(podman_t *p)
+{
+    uint64_t   now = uv_now(p->loop), due = UINT64_MAX;
+    op_t      *op;
+
+    for (op = p->ops; op; op = op->next) {
+        if (op->later && op->due < due) {
+            due = op->due;
+        }
+    }
+    if (due != UINT64_MAX) {
+        uv_timer_start(&p->defer, deferred, due > now ? due - now : 0, 0);
+    }
+}
+
+/* One at a time: it may end operations and begin others. */
 static void
 deferred(uv_timer_t *t)
 {
-    podman_t  *p = t->data;
-    op_t      *op, *next;
+    podman_t   *p = t->data;
+    void      (*fn)(op_t *op);
+    op_t       *op;
 
-    for (op = p->ops; op; op = next) {
-        next = op->next;
-        if (op->failing) {
-            op->failing = false;
-            podman_op_fail(op, &op->error);
-            next = p->destroyed ? NULL : p->ops;    /* the callback may act */
+    for (op = p->ops; op; op = op->next) {
+        if (op->later && op->due <= uv_now(p->loop)) {
+            fn = op->later;
+            op->later = NULL;
+            fn(op);
+            break;
         }
     }
+    if (!p->destroyed) {
+        arm(p);
+    }
+}
+
+void
+podman_op_later(op_t *op, uint64_t ms, void (*fn)(op_t *op))
+{
+    op->later = fn;
+    op->due = uv_now(op->podman->loop) + ms;
+    arm(op->podman);
+}
+
+static void
+fail_now(op_t *op)
+{
+    podman_op_fail(op, &op->error);
 }
 
 
@@ -165,8 +202,7 @@ op_call(op_t *op, op_step_pt step, mc_http_call_t *call)
     if (op->req == NULL) {
         podman_error(&op->error, "EngineBusy", true,
                      "too many requests to Podman are waiting");
-        op->failing = true;
-        uv_timer_start(&p->defer, deferred, 0, 0);
+        podman_op_later(op, 0, fail_now);
     }
 }
 

@@ -12,8 +12,11 @@
 #include "engine_podman_private.h"
 #include "text.h"
 
-#define PLAY_MS    120000
-#define REMOVE_MS  120000
+#define PLAY_MS      120000
+#define REMOVE_MS    120000
+#define REST_MS      100            /* between looks at a pod that ends */
+#define REST_TRIES   30
+#define KILL_GRACE   10             /* of a pod removed while it runs */
 
 static void play(op_t *op, const mc_http_reply_t *r);
 static void look_for_image(op_t *op, const mc_http_reply_t *r);
@@ -283,6 +286,65 @@ podman_create(mc_engine_t *e, const mc_server_t *s, mc_engine_done_pt cb,
 }
 
 
+/* -- a pod at rest --
+ *
+ * When a game ends, Podman ends its pod by itself, in a process of its own. To
+ * start, stop or remove the pod at that moment can lock Podman 4.3 up, so that
+ * these wait until it is through with it, within reason. */
+
+static void
+look_at_rest(op_t *op)
+{
+    char  path[128];
+
+    snprintf(path, sizeof(path), "/pods/%s/json", op->name);
+    podman_op_send(op, op->step_at_rest, "GET", path, NULL, NULL);
+}
+
+/* The answer says that the pod rests, or it is in vain to wait longer. */
+static bool
+rests(op_t *op, const mc_json_t *pod)
+{
+    const char  *state = mc_json_str(mc_json_get(pod, "State"), "");
+
+    return (strcmp(state, "Running") != 0 && strcmp(state, "Degraded") != 0)
+           || op->tries >= REST_TRIES;
+}
+
+static bool
+game_runs(const mc_json_t *pod)
+{
+    const mc_json_t  *c = mc_json_get(pod, "Containers");
+    const char       *name;
+
+    for (c = c ? c->child : NULL; c; c = c->next) {
+        name = mc_json_str(mc_json_get(c, "Name"), "");
+        if (strstr(name, "-" MC_CONTAINER)
+            && strcmp(mc_json_str(mc_json_get(c, "State"), ""),
+                      "running") == 0)
+        {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+rest_then(op_t *op, op_step_pt step)
+{
+    op->step_at_rest = step;
+    op->tries = 0;
+    look_at_rest(op);
+}
+
+static void
+look_again(op_t *op)
+{
+    op->tries++;
+    podman_op_later(op, REST_MS, look_at_rest);
+}
+
+
 /* -- start -- */
 
 static void
@@ -310,16 +372,35 @@ on_started(op_t *op, const mc_http_reply_t *r)
     }
 }
 
+static void
+start_at_rest(op_t *op, const mc_http_reply_t *r)
+{
+    mc_json_t  *pod = r->status == 200 ? podman_op_json(op, r) : NULL;
+    char        path[128];
+
+    if (pod == NULL) {
+        podman_op_fail_reply(op, r);
+
+    } else if (game_runs(pod)) {
+        podman_op_ok(op);
+
+    } else if (!rests(op, pod)) {
+        look_again(op);
+
+    } else {
+        snprintf(path, sizeof(path), "/pods/%s/start", op->name);
+        podman_op_send_slow(op, on_started, "POST", path, NULL, PLAY_MS);
+    }
+}
+
 void
 podman_start(mc_engine_t *e, const mc_server_t *s, mc_engine_done_pt cb,
     void *data)
 {
     op_t  *op = podman_op(e, s, data);
-    char   path[128];
 
     op->done = cb;
-    snprintf(path, sizeof(path), "/pods/%s/start", op->name);
-    podman_op_send_slow(op, on_started, "POST", path, NULL, PLAY_MS);
+    rest_then(op, start_at_rest);
 }
 
 
@@ -336,16 +417,38 @@ on_pod_stopped(op_t *op, const mc_http_reply_t *r)
 }
 
 static void
+stop_at_rest(op_t *op, const mc_http_reply_t *r)
+{
+    mc_json_t  *pod = r->status == 200 ? podman_op_json(op, r) : NULL;
+    char        path[128];
+
+    if (r->status == 404) {
+        podman_op_ok(op);
+
+    } else if (pod == NULL) {
+        podman_op_fail_reply(op, r);
+
+    } else if (!rests(op, pod)) {
+        look_again(op);
+
+    } else if (op->tries < REST_TRIES) {
+        podman_op_ok(op);
+
+    } else {
+        snprintf(path, sizeof(path), "/pods/%s/stop?t=0", op->name);
+        podman_op_send_slow(op, on_pod_stopped, "POST", path, NULL,
+                            REMOVE_MS);
+    }
+}
+
+static void
 on_stopped(op_t *op, const mc_http_reply_t *r)
 {
-    char  path[128];
-
-    if (!gone_or_done(r)) {
+    if (gone_or_done(r)) {
+        rest_then(op, stop_at_rest);
+    } else {
         podman_op_fail_reply(op, r);
-        return;
     }
-    snprintf(path, sizeof(path), "/pods/%s/stop?t=0", op->name);
-    podman_op_send_slow(op, on_pod_stopped, "POST", path, NULL, REMOVE_MS);
 }
 
 /* First the game alone: stopping the pod would take its network away at once,
@@ -390,14 +493,50 @@ on_removed(op_t *op, const mc_http_reply_t *r)
     podman_op_send(op, on_config_removed, "DELETE", path, NULL, NULL);
 }
 
+static void remove_at_rest(op_t *op, const mc_http_reply_t *r);
+
+static void
+on_killed(op_t *op, const mc_http_reply_t *r)
+{
+    if (gone_or_done(r)) {
+        rest_then(op, remove_at_rest);
+    } else {
+        podman_op_fail_reply(op, r);
+    }
+}
+
+static void
+remove_at_rest(op_t *op, const mc_http_reply_t *r)
+{
+    mc_json_t  *pod = r->status == 200 ? podman_op_json(op, r) : NULL;
+    char        path[160];
+
+    if (r->status == 404) {
+        on_removed(op, r);
+
+    } else if (pod == NULL) {
+        podman_op_fail_reply(op, r);
+
+    } else if (game_runs(pod)) {
+        snprintf(path, sizeof(path), "/containers/%s-" MC_CONTAINER
+                 "/stop?t=%d", op->name, KILL_GRACE);
+        podman_op_send_slow(op, on_killed, "POST", path, NULL, REMOVE_MS);
+
+    } else if (!rests(op, pod)) {
+        look_again(op);
+
+    } else {
+        snprintf(path, sizeof(path), "/pods/%s?force=true", op->name);
+        podman_op_send_slow(op, on_removed, "DELETE", path, NULL, REMOVE_MS);
+    }
+}
+
 void
 podman_remove(mc_engine_t *e, const mc_server_t *s, mc_engine_done_pt cb,
     void *data)
 {
     op_t  *op = podman_op(e, s, data);
-    char   path[128];
 
     op->done = cb;
-    snprintf(path, sizeof(path), "/pods/%s?force=true", op->name);
-    podman_op_send_slow(op, on_removed, "DELETE", path, NULL, REMOVE_MS);
+    rest_then(op, remove_at_rest);
 }

@@ -30,6 +30,7 @@ struct op_s {
     mc_http_req_t         *req;
     op_step_pt             step;
     op_step_pt             then;            /* after a chain within a chain */
+    op_step_pt             step_at_rest;    /* looks whether the pod rests */
     mc_arena_t            *arena;
     mc_server_t            server;          /* a copy; spec may be NULL */
     char                   name[MC_NAME_LEN + 1];
@@ -42,7 +43,8 @@ struct op_s {
     int                    grace;
     bool                   world;           /* of remove_storage */
     bool                   again;           /* the second try */
-    bool                   failing;         /* error goes out from the loop */
+    void                 (*later)(op_t *op); /* NULL: nothing to wait for */
+    uint64_t               due;             /* loop time */
     uint16_t               port;
     unsigned               tries;
 };
@@ -64,7 +66,7 @@ struct podman_s {
     bool                up;                 /* the last request was answered */
     op_t               *ops;
     op_t               *ports_first, *ports_last;
-    uv_timer_t          defer;              /* fails what could not be sent */
+    uv_timer_t          defer;              /* of op->later */
     podman_events_t    *events;
     mc_engine_log_t    *logs;
     bool                destroyed;
@@ -94,6 +96,9 @@ void podman_op_fail_reply(op_t *op, const mc_http_reply_t *r);
 
 /* The same when memory ran out on the way. */
 void podman_op_no_memory(op_t *op);
+
+/* Calls fn from the loop in ms milliseconds; the operation waits. */
+void podman_op_later(op_t *op, uint64_t ms, void (*fn)(op_t *op));
 
 /* The answer's JSON, in the operation's arena, or NULL. */
 mc_json_t *podman_op_json(op_t *op, const mc_http_reply_t *r);
