@@ -72,6 +72,7 @@ start_postgres() {
         expose "$VAR/data/postgres" postgres postgres
         init_postgres "$data"
         forget_zombie "$data/postmaster.pid"
+        forget_zombie "$RUN/pg/.s.PGSQL.5432.lock"
         spawn postgres setpriv --reuid=postgres --regid=postgres --init-groups -- \
             "$(pg_bin)/postgres" -D "$data" -k "$RUN/pg"
         wait_for postgres 60 as_superuser -c 'SELECT 1'

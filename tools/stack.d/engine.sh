@@ -39,7 +39,8 @@ allowed_ulimits() {
 }
 
 container_runs() {
-    podman_ run --rm --network none --read-only --entrypoint /bin/busybox "$DEMO_IMAGE" true </dev/null 9>&- >"$VAR/log/podman-probe.log" 2>&1
+    podman_ run --rm --replace --name mchost-probe --network none --read-only --entrypoint /bin/busybox "$DEMO_IMAGE" true \
+        </dev/null 9>&- >"$VAR/log/podman-probe.log" 2>&1
 }
 
 # Podman's own settings where they work; else what unprivileged and nested
@@ -71,6 +72,7 @@ podman_answers() { [ "$(curl -fsS -m 5 --unix-socket "$RUN/podman.sock" http://d
 
 start_podman() {
     alive podman && return
+    forget_killed
     mkdir -p "$VAR/data/podman/networks"
     [ -f "$VAR/conf/containers.conf" ] || containers_config '' '' | write "$VAR/conf/containers.conf"
     load_image
@@ -85,21 +87,87 @@ start_podman() {
 
 has_podman() { [ -d "$VAR/data/podman/storage" ] && [ -f "$VAR/conf/containers.conf" ]; }
 
-pods_running() {
-    has_podman && [ -n "$(podman_ ps -q 2>/dev/null 9>&-)" ]
+# The processes that hold our containers, one for each. Podman itself still
+# believes in containers whose holder was killed.
+holders() { pgrep -f -- "^[^ ]*conmon .*-b $VAR/data/podman/storage/" || true; }
+
+pods_running() { [ -n "$(holders)" ]; }
+
+# When everything was killed, Podman has to look at its containers as after a
+# reboot, which it does when its temporary directories are empty.
+forget_killed() {
+    ! pods_running || return 0
+    clean_podman
+    unmount_below "$RUN/podman"
+    [ -n "$(mounts_below "$RUN/podman")" ] || rm -rf "$RUN/podman" "$RUN/libpod"
 }
 
-# Games are asked to save and end; a pod stays, so that it can be started again.
+# What nobody's containers use: mounts of the storage, and the networks that
+# killed pods left behind. Their rules would lead players to an old address.
+clean_podman() {
+    local file
+    ! pods_running || return 0
+    unmount_below "$VAR/data/podman"
+    for file in "$VAR"/data/podman/networks/*.json; do
+        [ ! -f "$file" ] || forget_network \
+            "$(sed -n 's/^ *"name": "\(.*\)",/\1/p' "$file")" "$(sed -n 's/^ *"network_interface": "\(.*\)",/\1/p' "$file")"
+    done
+}
+
+# forget_network NAME BRIDGE
+forget_network() {
+    local rule chain link space
+    while read -r _ rule; do
+        chain=${rule##* }
+        # shellcheck disable=SC2086
+        xargs -r iptables -w -t nat -D <<<"$rule" 2>/dev/null || true
+        [[ $chain != NETAVARK-DN-* ]] || { iptables -w -t nat -F "$chain" && iptables -w -t nat -X "$chain"; } 2>/dev/null || true
+    done < <(iptables -w -t nat -S 2>/dev/null | grep -F "name: $1 id: " || true)
+    [ -d "/sys/class/net/$2" ] || return 0
+    for link in "/sys/class/net/$2"/brif/*; do
+        [ -e "$link" ] || continue
+        link=${link##*/}
+        space=$(ip -o link show dev "$link" | sed -n 's/.*link-netns \([^ \\]*\).*/\1/p')
+        ip link delete "$link" 2>/dev/null || true
+        [ -z "$space" ] || ip netns delete "$space" 2>/dev/null || true
+    done
+    ip link delete "$2" 2>/dev/null || true
+}
+
+# The containers that games run in: not those that only hold a pod together.
+games_running() { podman_ ps -q --filter label=app.kubernetes.io/managed-by=mchost 2>/dev/null 9>&-; }
+
+# Runs podman for at most so many seconds: Podman 4.3 can stop a pod for ever.
+podman_within() {
+    local seconds=$1
+    shift
+    CONTAINERS_CONF=$VAR/conf/containers.conf timeout -k 5 "$seconds" \
+        podman --root "$VAR/data/podman/storage" --runroot "$RUN/podman" "$@" >>"$VAR/log/podman.log" 2>&1 9>&-
+}
+
+# Games are asked to save and end. Their pods end with them and stay, so that
+# they can be started again.
 stop_pods() {
+    local games
     pods_running || return 0
     say "stopping the game servers"
-    podman_ pod stop -a -t $STOP_SECONDS >>"$VAR/log/podman.log" 2>&1 9>&- || true
-    pods_running || return 0
-    podman_ kill -a >>"$VAR/log/podman.log" 2>&1 9>&- || true
-    until_true 10 no_pods || say "containers are still running; see: podman --root $VAR/data/podman/storage ps"
+    mapfile -t games < <(games_running)
+    [ ${#games[@]} = 0 ] || podman_within $((STOP_SECONDS + 15)) stop -t $STOP_SECONDS "${games[@]}" || true
+    until_true 5 no_pods && return
+    podman_within 30 pod stop -a -t 5 || true
+    podman_within 30 kill -a || true
+    until_true 5 no_pods && return
+    end_conmons
+    no_pods || say "containers are still running; see: podman --root $VAR/data/podman/storage ps"
+}
+
+# The last resort: what holds our containers, and what they run.
+end_conmons() {
+    local pid
+    for pid in $(holders); do
+        pkill -KILL -P "$pid" || true
+        kill -s KILL "$pid" 2>/dev/null || true
+    done
 }
 
 no_pods() { ! pods_running; }
-
-# A storage that nobody uses has nothing mounted.
-clean_podman() { unmount_below "$VAR/data/podman"; }
