@@ -123,7 +123,7 @@ as_superuser() {
     elif ! [ -f "$VAR/data/postgres/mchost-database" ]; then
         settings=(PGHOST="$RUN/pg" PGUSER=postgres PGDATABASE=postgres)
     fi
-    env "${settings[@]}" psql -X -q -v ON_ERROR_STOP=1 "$@"
+    ( export "${settings[@]}" && exec psql -X -q -v ON_ERROR_STOP=1 "$@" )
 }
 
 # conninfo ROLE SECRET: how a role of mchost's connects.

@@ -75,12 +75,18 @@ EOF
 
 # -- nginx --
 
+# conf/mchost-backends.conf with this stack's servers. No other program sees
+# the passwords, whose arguments everybody could read.
 backends_config() {
-    local redis
+    local redis line
     mapfile -t redis < <(redis_parts nginx)
-    sed -e "s|^\( *conninfo \).*|\1\"$(conninfo mchost_api api | sed 's/[&|\\]/\\&/g')\";|" \
-        -e "s|^mchost_redis .*|mchost_redis ${redis[0]} prefix=mchost:${redis[1]:+ user=${redis[1]}}${redis[2]:+ password=${redis[2]}};|" \
-        conf/mchost-backends.conf
+    while IFS= read -r line; do
+        case $line in
+        ' '*conninfo' '*) echo "    conninfo      \"$(conninfo mchost_api api)\";" ;;
+        mchost_redis' '*) echo "mchost_redis ${redis[0]} prefix=mchost:${redis[1]:+ \"user=${redis[1]}\"}${redis[2]:+ \"password=${redis[2]}\"};" ;;
+        *) echo "$line" ;;
+        esac
+    done < conf/mchost-backends.conf
 }
 
 # conf/nginx.conf with this stack's paths and port.
