@@ -121,6 +121,10 @@ struct ngx_http_mchost_session_s {
     ngx_http_mchost_logs_t       *logs;         /* histories, or NULL */
 };
 
+/* 1 when what is queued now will be there for a while. */
+#define ngx_http_mchost_session_slow(s)                                       \
+    ((s)->blocked || (s)->out.bytes > (s)->conf->ws_queue / 2)
+
 /* -- ngx_http_mchost_ws.c -- */
 
 /* Has what is queued written, after what this wakeup still brings. */

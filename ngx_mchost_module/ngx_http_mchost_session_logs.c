@@ -230,7 +230,7 @@ ngx_http_mchost_logs_event(ngx_http_mchost_session_t *s,
         return;
     }
 
-    if (pending || (s->blocked && s->out.bytes > s->conf->ws_queue / 2)) {
+    if (pending || s->out.bytes > s->conf->ws_queue / 2) {
         ngx_http_mchost_logs_defer(s, ev, pending, listened);
 
     } else {

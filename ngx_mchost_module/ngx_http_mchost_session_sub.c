@@ -211,7 +211,7 @@ ngx_http_mchost_sub_status(ngx_mchost_sub_t *sub, ngx_mchost_event_t *ev)
     }
 
     log = s->connection->log;
-    if (!held && !s->blocked) {
+    if (!held && !ngx_http_mchost_session_slow(s)) {
         rc = ngx_mchost_event_frame(ev);
         if (rc == NGX_OK) {
             rc = ngx_mchost_outq_add(&s->out, ev->block, ev->pos, ev->last, 1,
