@@ -12,13 +12,112 @@
 #include "log.h"
 
 #define SERVERS_MAX     100000
-#define STRANGERS_MAX   1000
+#define STRANGERS_MAX   100000
 #define PAGE            "500"
 #define DIRTY           "1000"
 #define WATCH_MS        1000
 #define BACKOFF_MS      200
 #define BACKOFF_MAX_MS  60000
 #define ID_ZERO         "00000000-0000-0000-0000-000000000000"
+
+
+/* -- strangers -- */
+
+/* The id of a pod that no record belongs to. */
+typedef struct {
+    mc_app_t  *app;
+    bool       looking;
+    bool       reported;
+    char       id[MC_UUID_LEN + 1];
+} stranger_t;
+
+
+static void
+stranger_forget(stranger_t *s)
+{
+    mc_metrics.orphans -= s->reported;
+    mc_map_remove(s->app->strangers, s->id);
+    free(s);
+}
+
+
+static void
+on_stranger(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
+{
+    stranger_t  *s = data;
+
+    s->looking = false;
+    if (err != NULL || obs->pod == MC_POD_ABSENT
+        || mc_map_get(s->app->records, s->id) != NULL)
+    {
+        stranger_forget(s);         /* the last of a deleted one, for example */
+        return;
+    }
+    if (!s->reported) {
+        s->reported = true;
+        mc_metrics.orphans++;
+        mc_log(MC_LOG_WARN, "the engine has a pod of a server that the database "
+               "does not know; it is left as it is", "server", s->id, NULL);
+    }
+}
+
+
+/* Only when every row is known it is certain that there is none. */
+static void
+look_at_stranger(void *value, void *data)
+{
+    stranger_t   *s = value;
+    mc_app_t     *app = data;
+    char          no_name[] = "";
+    mc_server_t   server = { .name = no_name };
+
+    if (s->looking || !app->synced) {
+        return;
+    }
+    if (mc_map_get(app->records, s->id) != NULL) {
+        stranger_forget(s);
+        return;
+    }
+    s->looking = true;
+    strcpy(server.id, s->id);
+    app->engine->ops->observe(app->engine, &server, on_stranger, s);
+}
+
+
+/* A pod of ours for which there is no row: reported once, and left alone. */
+static void
+note_stranger(mc_app_t *app, const char *id)
+{
+    stranger_t  *s = mc_map_get(app->strangers, id);
+
+    if (s == NULL) {
+        if (strlen(id) != MC_UUID_LEN
+            || mc_map_size(app->strangers) >= STRANGERS_MAX
+            || (s = calloc(1, sizeof(*s))) == NULL)
+        {
+            return;
+        }
+        s->app = app;
+        strcpy(s->id, id);
+        if (mc_map_put(app->strangers, s->id, s) != 0) {
+            free(s);
+            return;
+        }
+    }
+    look_at_stranger(s, app);
+}
+
+
+/* The row of a stranger has come: a restored dump, for example. */
+static void
+known_now(mc_app_t *app, const char *id)
+{
+    stranger_t  *s = mc_map_get(app->strangers, id);
+
+    if (s != NULL && !s->looking) {
+        stranger_forget(s);
+    }
+}
 
 
 /* -- records -- */
@@ -48,6 +147,7 @@ mc_app_record(mc_app_t *app, const char *tenant, const char *id)
         return NULL;
     }
     mc_metrics.servers++;
+    known_now(app, id);
     return rec;
 }
 
@@ -195,6 +295,7 @@ on_page(void *data, const PGresult *res, const char *error)
             app->synced = true;
             mc_log(MC_LOG_INFO, "all servers are known", "servers",
                    MC_LOG_NUM(mc_map_size(app->records)), NULL);
+            mc_map_each(app->strangers, look_at_stranger, app);
         }
         return;
     }
@@ -322,58 +423,6 @@ bus_changed(void *data, bool up)
     if (up) {
         poll_now(app);              /* hints may have been lost */
     }
-}
-
-
-/* The id of a pod that no record belongs to. */
-typedef struct {
-    mc_app_t  *app;
-    char       id[MC_UUID_LEN + 1];
-} stranger_t;
-
-
-static void
-on_stranger(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
-{
-    stranger_t  *s = data;
-    mc_app_t    *app = s->app;
-
-    if (err != NULL || obs->pod == MC_POD_ABSENT
-        || mc_map_get(app->records, s->id) != NULL)
-    {
-        mc_map_remove(app->strangers, s->id);       /* the last of a deleted one */
-        free(s);
-        return;
-    }
-    mc_metrics.orphans++;
-    mc_log(MC_LOG_WARN, "the engine runs a pod of a server that the database does "
-           "not know; it is left as it is", "server", s->id, NULL);
-}
-
-
-/* A pod of ours for which there is no row: reported once, and left alone. */
-static void
-note_stranger(mc_app_t *app, const char *id)
-{
-    char          unnamed[] = "";
-    mc_server_t   server = { .name = unnamed };
-    stranger_t   *s;
-
-    if (!app->synced || strlen(id) != MC_UUID_LEN
-        || mc_map_get(app->strangers, id) != NULL
-        || mc_map_size(app->strangers) >= STRANGERS_MAX
-        || (s = calloc(1, sizeof(*s))) == NULL)
-    {
-        return;
-    }
-    s->app = app;
-    strcpy(s->id, id);
-    if (mc_map_put(app->strangers, s->id, s) != 0) {
-        free(s);
-        return;
-    }
-    strcpy(server.id, id);
-    app->engine->ops->observe(app->engine, &server, on_stranger, s);
 }
 
 

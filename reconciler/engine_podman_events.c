@@ -19,10 +19,17 @@
               "%22%5D%2C%22event%22%3A%5B%22start%22%2C%22died%22%2C%22" \
               "remove%22%2C%22oom%22%5D%7D"
 
+/* Every container of ours, running or not:
+ * {"label":["app.kubernetes.io/managed-by=mchost"]} */
+#define LIST  "/containers/json?all=true&filters=%7B%22label%22%3A%5B%22" \
+              "app.kubernetes.io%2Fmanaged-by%3Dmchost%22%5D%7D"
+#define LIST_MAX_LEN  (64 * 1024 * 1024)
+
 struct podman_events_s {
     podman_t       *podman;
     mc_http_req_t  *req;
     mc_http_req_t  *ping;
+    mc_http_req_t  *list;
     uv_timer_t      timer;
     unsigned        retry_ms;
     char            line[LINE_MAX_LEN];
@@ -60,26 +67,18 @@ podman_events_destroy(podman_events_t *ev)
     if (ev->ping) {
         mc_http_cancel(ev->ping);
     }
+    if (ev->list) {
+        mc_http_cancel(ev->list);
+    }
     uv_close((uv_handle_t *) &ev->timer, closed);
 }
 
-/* One event: the server's id is in the container's name. */
+/* The server's id is in the container's name. */
 static void
-event(podman_events_t *ev)
+hint_name(podman_events_t *ev, const char *name)
 {
-    mc_arena_t       *arena = mc_arena_create();
-    mc_alloc_t        a;
-    mc_json_error_t   err;
-    mc_json_t        *v;
-    const char       *name;
-    char              id[MC_UUID_LEN + 1];
+    char  id[MC_UUID_LEN + 1];
 
-    if (arena == NULL) {
-        return;
-    }
-    a = mc_arena_allocator(arena);
-    v = mc_json_parse(&a, ev->line, ev->len, &err);
-    name = mc_json_str(mc_json_at(v, "Actor.Attributes.name"), "");
     if (strncmp(name, "mc-", 3) == 0 && mc_uuid_valid(name + 3, strnlen(
             name + 3, MC_UUID_LEN))
         && strcmp(name + 3 + MC_UUID_LEN, "-" MC_CONTAINER) == 0)
@@ -88,7 +87,60 @@ event(podman_events_t *ev)
         id[MC_UUID_LEN] = '\0';
         hint(ev, id);
     }
+}
+
+static void
+event(podman_events_t *ev)
+{
+    mc_arena_t       *arena = mc_arena_create();
+    mc_alloc_t        a;
+    mc_json_error_t   err;
+    mc_json_t        *v;
+
+    if (arena == NULL) {
+        return;
+    }
+    a = mc_arena_allocator(arena);
+    v = mc_json_parse(&a, ev->line, ev->len, &err);
+    hint_name(ev, mc_json_str(mc_json_at(v, "Actor.Attributes.name"), ""));
     mc_arena_destroy(arena);
+}
+
+/* What is there may be more than what is wanted. */
+static void
+on_list(void *data, const mc_http_reply_t *r)
+{
+    podman_events_t  *ev = data;
+    mc_arena_t       *arena;
+    mc_alloc_t        a;
+    mc_json_error_t   err;
+    mc_json_t        *v, *names;
+
+    ev->list = NULL;
+    arena = r->status == 200 ? mc_arena_create() : NULL;
+    if (arena == NULL) {
+        return;                     /* at the next connection */
+    }
+    a = mc_arena_allocator(arena);
+    v = mc_json_parse(&a, r->body, r->len, &err);
+    for (v = v ? v->child : NULL; v; v = v->next) {
+        names = mc_json_get(v, "Names");
+        hint_name(ev, mc_json_str(names ? names->child : NULL, ""));
+    }
+    mc_arena_destroy(arena);
+}
+
+static void
+list(podman_events_t *ev)
+{
+    mc_http_call_t  call = {
+        .method = "GET", .path = LIST, .timeout_ms = PODMAN_TIMEOUT_MS,
+        .max_body = LIST_MAX_LEN, .on_done = on_list, .data = ev
+    };
+
+    if (ev->list == NULL) {
+        ev->list = mc_http_send(ev->podman->http, &call);
+    }
 }
 
 static int
@@ -179,6 +231,7 @@ on_ping(void *data, const mc_http_reply_t *r)
     }
     uv_timer_start(&ev->timer, connect_cb, PING_MS, 0);
     hint(ev, NULL);
+    list(ev);
 }
 
 static void
