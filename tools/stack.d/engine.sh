@@ -13,6 +13,8 @@ containers_config() {
     local runtime=$1 ulimits=$2
     echo '[containers]'
     echo 'log_driver = "k8s-file"'
+    # conmon begins the file anew there: a chatty game does not fill the disk.
+    echo 'log_size_max = 16777216'
     [ -z "$ulimits" ] || echo "default_ulimits = [$ulimits]"
     echo '[network]'
     echo 'network_backend = "netavark"'
