@@ -42,11 +42,16 @@ sub _tool {
 # podman ARGS…: its output; dies when it fails.
 sub podman { my ($self, @args) = @_; return $self->_tool(@args) }
 
-# podman inspect as data.
+# podman inspect as data; undef when there is no such thing.
 sub inspect {
     my ($self, $kind, $name) = @_;
 
-    my $json = eval { $self->_tool($kind, 'inspect', $name) } // return undef;
+    open my $stderr, '>&', \*STDERR or die "dup: $!";
+    open STDERR, '>', '/dev/null';
+    my $json = eval { $self->_tool($kind, 'inspect', $name) };
+    open STDERR, '>&', $stderr;
+    return undef unless defined $json;
+
     my $v = JSON::PP->new->utf8->decode($json);
     return ref $v eq 'ARRAY' ? $v->[0] : $v;
 }
