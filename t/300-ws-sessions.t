@@ -150,6 +150,20 @@ subtest 'cursors of many servers' => sub {
     is_deeply([ sort map { text($ws->recv) } 1 .. 4 ], [ map { "unseen $_" } 0 .. 3 ], 'one cursor for all, no gap');
     is_deeply([ map { text($_) } events($ws) ], [], 'no more');
 
+    # a stream that is younger than the cursor is whole; one that was cut is not
+    my $young = $t->server($acme, 'young')->{id};
+    my $before = line($id[3], 'before');
+    1 until time * 1000 > ($before =~ /^(\d+)/)[0] + 2;
+    line($young, "young $_") for 1 .. 3;
+    line($id[1], "cut $_", '=', 5) for 1 .. 8;
+    my $all = $t->ws(key => $acme->{key});
+    $all->ask({ op => 'subscribe', topics => ['logs'], servers => ['*'], since => $before });
+    my @more = map { $all->recv } 1 .. 9;
+    is_deeply([ map { $_->{server} } grep { $_->{op} eq 'gap' } @more ], [ $id[1] ], 'a gap only where something was trimmed');
+    is_deeply([ sort grep { /^young/ } map { text($_) } @more ], [ map { "young $_" } 1 .. 3 ], 'and all of the young one');
+    $all->close;
+    events($ws);
+
     # again, with a cursor, while the events flow: nothing comes twice
     line($id[0], "again $_") for 1 .. 3;
     $ws->ask({ op => 'subscribe', topics => ['logs'], servers => [ $id[0] ], since => $last });
