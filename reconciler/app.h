@@ -119,6 +119,8 @@ void mc_lifecycle_act_abandon(mc_app_t *app);
 /* Pings the running pod until mc_probe_stop(); keeps rec->facts up to date
  * and has the server looked at when they change. */
 void mc_probe_start(mc_app_t *app, mc_record_t *rec);
+/* Pings now; the server is looked at once the answer is there. */
+void mc_probe_ask(mc_record_t *rec);
 void mc_probe_stop(mc_record_t *rec);
 
 /* -- console.c -- */

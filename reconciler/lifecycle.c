@@ -504,6 +504,9 @@ on_observed(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
     if (!pass->plan.stopping) {
         rec->facts.announced_ms = 0;        /* nobody wants it to stop now */
     }
+    if (pass->plan.ask_players) {
+        mc_probe_ask(rec);
+    }
     write_status(pass, NULL);
 }
 

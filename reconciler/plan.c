@@ -12,6 +12,7 @@
 #define STOP_LOOK_MS     1000       /* how often a stopping server is looked at */
 #define SIGNAL_GRACE_S   10         /* after the console's "stop" had no effect */
 #define GRACE_S          60         /* without shutdown.graceSeconds */
+#define COUNT_FRESH_MS   2000       /* so long nobody is taken to have joined */
 
 /* What all parts of the planner share. */
 typedef struct {
@@ -331,6 +332,20 @@ plan_exited(const view_t *v)
 }
 
 
+/* True when nobody would be thrown out. A count that is some seconds old says
+ * nothing of who has joined since, unless no ping is answered any more or the
+ * stop was announced already. */
+static bool
+nobody_online(const mc_facts_t *f, int64_t now)
+{
+    int64_t  age = now - f->pinged_ms;
+
+    return f->players == 0
+           && (f->announced_ms > 0 || f->ping == MC_PING_FAILED
+               || (age >= 0 && age <= COUNT_FRESH_MS));
+}
+
+
 /* True when the running pod has to make room for a new one now. */
 static bool
 restart_now(const view_t *v)
@@ -343,7 +358,8 @@ restart_now(const view_t *v)
     if (v->same_hash) {
         return false;
     }
-    return f->players == 0 || (f->ping == MC_PING_FAILED && !f->was_ready);
+    return nobody_online(f, v->now)
+           || (f->ping == MC_PING_FAILED && !f->was_ready);
 }
 
 
@@ -364,7 +380,8 @@ plan_pod_running(const view_t *v)
     plan->state = f->was_ready ? MC_STATE_RUNNING : MC_STATE_STARTING;
     plan->progress = f->was_ready ? "Running" : "Starting";
     plan->progressing = !f->was_ready;
-    plan->restart_pending = !v->same_hash;
+    plan->ask_players = !v->same_hash && f->players == 0;
+    plan->restart_pending = !v->same_hash && !plan->ask_players;
 
     if (f->was_ready) {
         if (f->ping == MC_PING_FAILED) {

@@ -54,6 +54,7 @@ typedef struct {
     mc_ping_fact_t  ping;           /* of the pod that runs now */
     bool            was_ready;      /* has answered since it started */
     int             players;        /* -1: not known */
+    int64_t         pinged_ms;      /* when they were counted */
     int             players_max;
     char            version[64];
 
@@ -86,6 +87,7 @@ typedef struct {
     bool         progressing;
     bool         in_sync;       /* the pod is made from the present spec */
     bool         restart_pending;
+    bool         ask_players;   /* a restart hangs on it: ping now, look again */
     const char  *progress;      /* reason of the condition Progressing */
     char         degraded[48];  /* reason of the condition Degraded, "" none */
     char         message[400];

@@ -20,6 +20,7 @@ struct mc_probe_s {
     mc_ping_t    *ping;             /* under way */
     int64_t       run_ms;           /* of the pod that is pinged */
     unsigned      failures;         /* in a row */
+    bool          asked;            /* somebody waits for the next answer */
 };
 
 
@@ -43,9 +44,12 @@ static void
 answered(mc_probe_t *probe, const mc_pong_t *pong)
 {
     mc_facts_t  *f = &probe->rec->facts;
+    bool         asked = probe->asked;
 
     probe->failures = 0;
-    if (f->ping == MC_PING_ANSWERED && f->players == pong->online
+    probe->asked = false;
+    f->pinged_ms = mc_clock_wall_ms();
+    if (!asked && f->ping == MC_PING_ANSWERED && f->players == pong->online
         && f->players_max == pong->max && strcmp(f->version, pong->version) == 0)
     {
         return;
@@ -113,6 +117,21 @@ on_time(uv_timer_t *timer)
     if (probe->ping == NULL) {
         failed(probe, "no address");
         next(probe);
+    }
+}
+
+
+void
+mc_probe_ask(mc_record_t *rec)
+{
+    mc_probe_t  *probe = rec->probe;
+
+    if (probe == NULL || probe->asked) {
+        return;                     /* the regular pings go on anyway */
+    }
+    probe->asked = true;
+    if (probe->ping == NULL) {
+        uv_timer_start(&probe->timer, on_time, 0, 0);
     }
 }
 

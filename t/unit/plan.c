@@ -52,6 +52,7 @@ reset_running(const char *text)
     facts.ping = MC_PING_ANSWERED;
     facts.was_ready = true;
     facts.players = 0;
+    facts.pinged_ms = NOW;
 }
 
 
@@ -248,6 +249,15 @@ test_change(void)
     is(actions(NOW), "", "and while it does not answer, but did");
     facts.players = 0;
     is(actions(NOW), "console_stop", "empty: now");
+    facts.ping = MC_PING_ANSWERED;
+    is(actions(NOW + 1000), "console_stop", "empty a second ago: now");
+    is(actions(NOW + 5000), "", "empty five seconds ago: somebody may have joined");
+    ok(plan.ask_players && !plan.restart_pending && !plan.in_sync, "the players are counted first");
+    facts.announced_ms = NOW;
+    is(actions(NOW + 5000), "console_stop", "an announced stop goes on");
+    facts.announced_ms = 0;
+    facts.ping = MC_PING_FAILED;
+    is(actions(NOW + 5000), "console_stop", "it was empty and answers no more: now");
     facts.players = -1;
     facts.was_ready = false;
     is(actions(NOW), "console_stop", "never ready: now");
