@@ -446,6 +446,22 @@ ngx_http_mchost_session_authenticated(ngx_http_mchost_session_t *s)
 }
 
 
+/* Called by the auth operation when the database could not be asked. */
+void
+ngx_http_mchost_session_unauthenticated(ngx_http_mchost_session_t *s)
+{
+    ngx_http_mchost_op_t  *op;
+
+    s->auth_pending = 0;
+    while (!ngx_queue_empty(&s->waiting)) {
+        op = ngx_queue_data(ngx_queue_head(&s->waiting), ngx_http_mchost_op_t,
+                            queue);
+        ngx_http_mchost_op_error(op, "unavailable",
+                                 "Authentication was not possible.");
+    }
+}
+
+
 /* -- the key is looked at again -- */
 
 static void

@@ -155,8 +155,9 @@ void ngx_http_mchost_session_message(ngx_http_mchost_session_t *s,
 /* Asks the database whether the key is still good; closes when it is not. */
 void ngx_http_mchost_session_check(ngx_http_mchost_session_t *s);
 
-/* The auth operation succeeded. */
+/* The auth operation succeeded, or failed: what waited for it is answered. */
 void ngx_http_mchost_session_authenticated(ngx_http_mchost_session_t *s);
+void ngx_http_mchost_session_unauthenticated(ngx_http_mchost_session_t *s);
 
 /* Queues {"op":op,"id":id,tail}; id and tail may be empty. */
 void ngx_http_mchost_session_send(ngx_http_mchost_session_t *s,

@@ -24,12 +24,12 @@ ngx_http_mchost_op_auth_done(void *data, ngx_mchost_pg_reply_t *reply)
     ngx_http_mchost_session_t   *s = op->session;
     ngx_http_mchost_identity_t   id;
 
-    /* a failure to ask leaves the client free to try again */
-    s->auth_pending = 0;
-
     if (ngx_http_mchost_op_authorized(op, reply, &id) != NGX_OK) {
+        /* a failure to ask leaves the client free to try again */
+        ngx_http_mchost_session_unauthenticated(s);
         return;
     }
+    s->auth_pending = 0;
 
     if (s->authenticated
         && ngx_strcmp(id.tenant, s->identity.tenant) != 0)
