@@ -209,8 +209,12 @@ ngx_http_mchost_ws_426(ngx_http_request_t *r, const char *name,
 static ngx_int_t
 ngx_http_mchost_ws_check(ngx_http_request_t *r, ngx_http_mchost_offer_t *o)
 {
-    ngx_int_t  rc;
-    ngx_str_t  allow = ngx_string("GET");
+    ngx_int_t   rc;
+    ngx_str_t   allow = ngx_string("GET");
+    ngx_uint_t  body;
+
+    /* discarding forgets the length of what has come already */
+    body = r->headers_in.content_length_n > 0 || r->headers_in.chunked;
 
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
@@ -231,7 +235,7 @@ ngx_http_mchost_ws_check(ngx_http_request_t *r, ngx_http_mchost_offer_t *o)
                                 "WebSockets are offered over HTTP/1.1 only.");
     }
 
-    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+    if (body) {
         return ngx_http_mchost_problem(r, NGX_HTTP_BAD_REQUEST,
                                        "An upgrade has no body.");
     }

@@ -54,6 +54,7 @@ subtest 'handshake' => sub {
     $refused->('a wrong key', qr/^401$/, key => 'nonsense');
     $refused->('an unknown key', qr/^401$/, key => (new_token(uuid7()))[0]);
     $refused->('a foreign origin', qr/^403$/, key => $acme->{key}, headers => { Origin => 'https://evil.example' });
+    $refused->('a body', qr/^400$/, key => $acme->{key}, headers => { 'Content-Length' => 4 }, early => 'body');
     is(socket_of($acme)->status, 101, 'no origin');
     is($t->ws(key => $acme->{key}, headers => { Origin => 'http://127.0.0.1:' . $t->port, Host => '127.0.0.1:' . $t->port })->status, 101, 'our own origin');
     is($t->api(GET => '/ws', key => $acme->{key})->status =~ /^4(00|26)$/, 1, 'an ordinary GET');
