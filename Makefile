@@ -76,6 +76,8 @@ $(BUILD)/san/%.o: %.c $(GEN_FILES)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SAN) $(INC) $(RECON_INC) -MMD -MP -c -o $@ $<
 
+%/reconciler/main.o: CFLAGS += -DMCHOST_VERSION='"$(VERSION)"'
+
 -include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)
 
 reconciler: $(BUILD)/mchost-reconciler

@@ -504,7 +504,10 @@ on_observed(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
     if (!pass->plan.stopping) {
         rec->facts.announced_ms = 0;        /* nobody wants it to stop now */
     }
-    if (pass->plan.ask_players) {
+    if (!pass->plan.ask_players) {
+        rec->facts.recount_ms = 0;
+    } else if (rec->facts.recount_ms == 0) {
+        rec->facts.recount_ms = mc_clock_wall_ms();
         mc_probe_ask(rec);
     }
     write_status(pass, NULL);

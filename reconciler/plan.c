@@ -12,7 +12,6 @@
 #define STOP_LOOK_MS     1000       /* how often a stopping server is looked at */
 #define SIGNAL_GRACE_S   10         /* after the console's "stop" had no effect */
 #define GRACE_S          60         /* without shutdown.graceSeconds */
-#define COUNT_FRESH_MS   2000       /* so long nobody is taken to have joined */
 
 /* What all parts of the planner share. */
 typedef struct {
@@ -332,17 +331,15 @@ plan_exited(const view_t *v)
 }
 
 
-/* True when nobody would be thrown out. A count that is some seconds old says
- * nothing of who has joined since, unless no ping is answered any more or the
- * stop was announced already. */
+/* True when nobody would be thrown out. A count from before the change says
+ * nothing of who has joined since; it has to do when no ping is answered any
+ * more, or the stop was announced already. */
 static bool
-nobody_online(const mc_facts_t *f, int64_t now)
+nobody_online(const mc_facts_t *f)
 {
-    int64_t  age = now - f->pinged_ms;
-
     return f->players == 0
            && (f->announced_ms > 0 || f->ping == MC_PING_FAILED
-               || (age >= 0 && age <= COUNT_FRESH_MS));
+               || (f->recount_ms > 0 && f->pinged_ms >= f->recount_ms));
 }
 
 
@@ -358,7 +355,7 @@ restart_now(const view_t *v)
     if (v->same_hash) {
         return false;
     }
-    return nobody_online(f, v->now)
+    return nobody_online(f)
            || (f->ping == MC_PING_FAILED && !f->was_ready);
 }
 

@@ -55,6 +55,7 @@ typedef struct {
     bool            was_ready;      /* has answered since it started */
     int             players;        /* -1: not known */
     int64_t         pinged_ms;      /* when they were counted */
+    int64_t         recount_ms;     /* since when a new count is wanted, 0: not */
     int             players_max;
     char            version[64];
 

@@ -53,6 +53,7 @@ reset_running(const char *text)
     facts.was_ready = true;
     facts.players = 0;
     facts.pinged_ms = NOW;
+    facts.recount_ms = 0;
 }
 
 
@@ -250,9 +251,13 @@ test_change(void)
     facts.players = 0;
     is(actions(NOW), "console_stop", "empty: now");
     facts.ping = MC_PING_ANSWERED;
-    is(actions(NOW + 1000), "console_stop", "empty a second ago: now");
-    is(actions(NOW + 5000), "", "empty five seconds ago: somebody may have joined");
+    is(actions(NOW + 1000), "", "empty before the change: somebody may have joined");
     ok(plan.ask_players && !plan.restart_pending && !plan.in_sync, "the players are counted first");
+    facts.recount_ms = NOW + 1000;
+    is(actions(NOW + 1001), "", "no answer yet");
+    facts.pinged_ms = NOW + 1001;
+    is(actions(NOW + 1002), "console_stop", "empty after it: now");
+    facts.recount_ms = 0;
     facts.announced_ms = NOW;
     is(actions(NOW + 5000), "console_stop", "an announced stop goes on");
     facts.announced_ms = 0;
