@@ -98,7 +98,8 @@ retries(const PGresult *res)
         int          retries;
     } states[] = {
         { "40001", MC_RETRIES }, { "40P01", MC_RETRIES },
-        { "55P03", MC_RETRIES }, { "23505", 3 }, { "42P07", 3 }
+        { "55P03", MC_RETRIES }, { "23505", 3 }, { "42P07", 3 },
+        { "42710", 3 }                  /* the type of the table's rows */
     };
     const char         *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
     unsigned            i;
