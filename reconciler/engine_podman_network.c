@@ -6,10 +6,15 @@
  */
 
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "engine_podman_private.h"
+#include "log.h"
 
 /* 10.128.0.0/9, in pieces of /24. */
 #define POOL_BASE    0x0a800000u
@@ -117,4 +122,51 @@ podman_network(op_t *op, op_step_pt step)
     op->tries = 0;
     snprintf(path, sizeof(path), "/networks/%s/exists", op->podman->network);
     podman_op_send(op, on_exists, "GET", path, NULL, NULL);
+}
+
+
+/* -- apart from each other -- */
+
+/* A port that is gone by now needs nothing. */
+static bool
+isolate_port(const char *ports, const char *name)
+{
+    char  path[400];
+    int   fd;
+    bool  done;
+
+    snprintf(path, sizeof(path), "%.100s/%.255s/isolated", ports, name);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT;
+    }
+    done = write(fd, "1", 1) == 1;
+    close(fd);
+    return done;
+}
+
+void
+podman_isolate(podman_t *p)
+{
+    char            path[64];
+    DIR            *ports;
+    struct dirent  *port;
+    bool            done;
+
+    snprintf(path, sizeof(path), "/sys/class/net/%s/brif", p->bridge);
+    ports = opendir(path);
+    done = ports != NULL;
+    while (ports && (port = readdir(ports)) != NULL) {
+        if (port->d_name[0] != '.' && !isolate_port(path, port->d_name)) {
+            done = false;
+        }
+    }
+    if (ports) {
+        closedir(ports);
+    }
+    if (!done && !p->not_isolated) {
+        mc_log(MC_LOG_WARN, "servers reach each other over the pods' network",
+               "bridge", p->bridge, NULL);
+    }
+    p->not_isolated = !done;
 }

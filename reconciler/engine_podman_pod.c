@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "engine_podman_private.h"
+#include "log.h"
 #include "text.h"
 
 #define PLAY_MS      120000
@@ -17,6 +18,7 @@
 #define REST_MS      100            /* between looks at a pod that ends */
 #define REST_TRIES   30
 #define KILL_GRACE   10             /* of a pod removed while it runs */
+#define PIDS_LIMIT   "4096"         /* processes and threads; Java needs 100s */
 
 static void play(op_t *op, const mc_http_reply_t *r);
 static void look_for_image(op_t *op, const mc_http_reply_t *r);
@@ -33,6 +35,41 @@ first_error(const mc_json_t *list)
 {
     return list && list->child ? mc_json_str(list->child, "unknown error")
                                : NULL;
+}
+
+
+/* -- what Podman 4.3 takes for no pod, but for what runs --
+ *
+ * A limit of processes: all servers run as one user, of whom one could take
+ * every process that this machine has. And that pods are isolated. */
+
+static void
+on_limited(op_t *op, const mc_http_reply_t *r)
+{
+    mc_engine_error_t  err;
+
+    if (r->status == 0) {
+        podman_op_fail_reply(op, r);
+        return;
+    }
+    if (r->status / 100 != 2) {         /* it may have ended already */
+        podman_reply_error(&err, r);
+        mc_log(MC_LOG_WARN, "the processes of a server cannot be limited",
+               "server", op->server.id, "error", err.message, NULL);
+    }
+    podman_op_ok(op);
+}
+
+static void
+confine(op_t *op)
+{
+    char  path[128];
+
+    podman_isolate(op->podman);
+    snprintf(path, sizeof(path), "/containers/%s-" MC_CONTAINER "/update",
+             op->name);
+    podman_op_send(op, on_limited, "POST", path, "application/json",
+                   "{\"pids\":{\"limit\":" PIDS_LIMIT "}}");
 }
 
 
@@ -89,7 +126,7 @@ on_played(op_t *op, const mc_http_reply_t *r)
         play_failed(op);
         return;
     }
-    podman_op_ok(op);
+    confine(op);
 }
 
 
@@ -354,7 +391,7 @@ on_started(op_t *op, const mc_http_reply_t *r)
     const char         *text;
 
     if (r->status == 304) {
-        podman_op_ok(op);
+        confine(op);
         return;
     }
     if (r->status != 200 && r->status != 409) {
@@ -368,7 +405,7 @@ on_started(op_t *op, const mc_http_reply_t *r)
     } else if (r->status == 409) {
         podman_op_fail_reply(op, r);
     } else {
-        podman_op_ok(op);
+        confine(op);
     }
 }
 
@@ -382,7 +419,7 @@ start_at_rest(op_t *op, const mc_http_reply_t *r)
         podman_op_fail_reply(op, r);
 
     } else if (game_runs(pod)) {
-        podman_op_ok(op);
+        confine(op);
 
     } else if (!rests(op, pod)) {
         look_again(op);

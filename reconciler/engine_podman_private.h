@@ -60,6 +60,7 @@ struct podman_s {
     char                network[64];
     char                bridge[16];
     bool                network_there;
+    bool                not_isolated;       /* and said so */
     uint16_t            port_first, port_last;
     mc_engine_hint_pt   hint;
     void               *hint_data;
@@ -158,5 +159,9 @@ void podman_ports_leave(op_t *op);
 
 /* Sees to the pods' network, then calls step with NULL; or ends op. */
 void podman_network(op_t *op, op_step_pt step);
+
+/* Keeps the pods that run from reaching each other, and each other's RCON:
+ * an isolated port of a bridge reaches the host and what is behind it. */
+void podman_isolate(podman_t *p);
 
 #endif

@@ -41,6 +41,20 @@ sub ready {
 }
 
 sub started { return ($podman->inspect('container', "$pod-server") // {})->{State}{StartedAt} // '' }
+
+# The kernel's limit of processes for that of a pid, in version 1 or 2 of cgroups.
+sub pids_max {
+    my ($path) = slurp("/proc/$_[0]/cgroup") =~ /^(?:\d+:pids|0:):(.*)/m;
+    my ($file) = grep { -f } map { "/sys/fs/cgroup$_$path/pids.max" } '/pids', '';
+    return $file ? slurp($file) + 0 : 'no limit found';
+}
+
+# Which ports of the pods' bridges are isolated: "1" or "0" for each.
+sub isolated {
+    my @hashes = map { /-([0-9a-f]{8})$/ } split /\n/, $podman->podman(qw(network ls --format {{.Name}}));
+    return map { slurp($_) + 0 } map { glob "/sys/class/net/mc-$_/brif/*/isolated" } @hashes;
+}
+
 sub console { my ($command) = @_; return api(POST => "/servers/$id/console", body => { command => $command }) }
 sub join_as { my ($name) = @_; my $a = status()->{address}; return MCHost::Bot->join_game(root(), $a->{host}, $a->{port}, $name) }
 
@@ -80,6 +94,8 @@ subtest 'what it is made of' => sub {
     is($l->{'app.kubernetes.io/managed-by'}, 'mchost', 'managed-by');
     is($l->{'mchost.io/tenant'}, $acme->{id}, 'tenant');
     is($l->{'mchost.io/server-id'}, $id, 'server id');
+    is(pids_max($c->{State}{Pid}), 4096, 'processes are limited');
+    is_deeply([ isolated() ], [1], 'and the pod is kept from others');
     my ($password) = map { /^RCON_PASSWORD=(.*)/ } @{ $c->{Config}{Env} };
     my $properties = $podman->podman('exec', "$pod-server", 'cat', '/config/server.properties');
     like($properties, qr/^motd=Welcome to the lobby$/m, 'server.properties');
@@ -147,6 +163,8 @@ subtest 'stop and start' => sub {
     is(console('list')->status, 409, 'no console');
     api(POST => "/servers/$id/actions/start");
     ready('started');
+    is(pids_max($podman->inspect('container', "$pod-server")->{State}{Pid}), 4096, 'processes are limited again');
+    is_deeply([ isolated() ], [1], 'the pod is kept from others again');
 };
 
 subtest 'a crash' => sub {
