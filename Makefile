@@ -22,6 +22,9 @@ GEN_FILES  := $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c $(GEN)/mc_schema_json.c
 RECON_LIBS  = $(shell pkg-config --libs libuv libcurl libpq hiredis yaml-0.1 libcrypto yajl)
 RECON_INC   = -Ireconciler $(shell pkg-config --cflags libuv libcurl libpq hiredis yaml-0.1 libcrypto yajl)
 
+# Commands are shown with V=1.
+Q := $(if $(V),,@)
+
 # -- front door ------------------------------------------------------------
 
 .PHONY: help
@@ -70,11 +73,13 @@ obj  = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
 
 $(BUILD)/obj/%.o: %.c $(GEN_FILES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INC) $(RECON_INC) -MMD -MP -c -o $@ $<
+	@echo '  CC    $@'
+	$(Q)$(CC) $(CFLAGS) $(INC) $(RECON_INC) -MMD -MP -c -o $@ $<
 
 $(BUILD)/san/%.o: %.c $(GEN_FILES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SAN) $(INC) $(RECON_INC) -MMD -MP -c -o $@ $<
+	@echo '  CC    $@'
+	$(Q)$(CC) $(CFLAGS) $(SAN) $(INC) $(RECON_INC) -MMD -MP -c -o $@ $<
 
 %/reconciler/main.o: CFLAGS += -DMCHOST_VERSION='"$(VERSION)"'
 
@@ -82,10 +87,12 @@ $(BUILD)/san/%.o: %.c $(GEN_FILES)
 
 reconciler: $(BUILD)/mchost-reconciler
 $(BUILD)/mchost-reconciler: $(call obj,obj,$(RECON_SRC) $(COMMON_SRC))
-	$(CC) $(CFLAGS) -o $@ $^ $(RECON_LIBS) -lm
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(RECON_LIBS) -lm
 
 $(BUILD)/san/mchost-reconciler: $(call obj,san,$(RECON_SRC) $(COMMON_SRC))
-	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(RECON_LIBS) -lm
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(RECON_LIBS) -lm
 
 # A unit test is one file t/unit/NAME.c with a main() that prints TAP; it is
 # linked with common/ and with the reconciler's files but main.c, sanitized.
@@ -93,7 +100,8 @@ RECON_UNIT := $(filter-out reconciler/main.c,$(RECON_SRC))
 unit: $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 $(BUILD)/unit/%: $(BUILD)/san/t/unit/%.o $(call obj,san,$(RECON_UNIT) $(COMMON_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(RECON_LIBS) -lm
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(RECON_LIBS) -lm
 
 .SECONDARY:
 
