@@ -8,6 +8,8 @@ use JSON::PP ();
 use Time::HiRes qw(time sleep);
 
 my $redis_path = '/tmp/mch-redis-' . $$ . '.sock';
+my $pid = $$;
+END { unlink $redis_path if $pid == $$ }
 my $t = MCHost::Test->new(start => 0, redis_path => $redis_path,
     nginx => { WORKERS => 1, WS => 'ping=30s max_message=16k queue=64k', WORKER_CONNECTIONS => 1024 });
 my $proxy = MCHost::Proxy->new(listen => $redis_path, to => $t->redis->path);

@@ -8,7 +8,8 @@ use JSON::PP ();
 my $port = free_port();
 my $crt = '/tmp/mch-tls-' . $$;
 system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout $crt.key -out $crt.crt 2>/dev/null") == 0 or die 'openssl';
-END { unlink "$crt.key", "$crt.crt" if $crt }
+my $pid = $$;
+END { unlink "$crt.key", "$crt.crt" if $pid == $$ }
 
 my $t = MCHost::Test->new(nginx => { WS => 'queue=256k', HTTP => <<"EOT" });
     server {
