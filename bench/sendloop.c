@@ -40,7 +40,7 @@ listen_on(int port)
     struct sockaddr_in  sin = { .sin_family = AF_INET, .sin_port = htons((uint16_t) port) };
 
     sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    fd = socket(AF_INET, SOCK_STREAM, 0);
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (fd == -1 || bind(fd, (struct sockaddr *) &sin, sizeof(sin)) == -1 || listen(fd, 1024) == -1) {
         die("listen");
@@ -71,9 +71,26 @@ fan_out(const char *msg, size_t len)
     n += len;
 
     for (int i = 0; i < nfds; i++) {
-        if (send(fds[i], frame, n, MSG_NOSIGNAL) == -1 && errno != EPIPE && errno != ECONNRESET) {
+        if (send(fds[i], frame, n, MSG_NOSIGNAL) != -1) {
+            continue;
+        }
+        if (errno != EPIPE && errno != ECONNRESET) {
             die("send");
         }
+        close(fds[i]);
+        fds[i--] = fds[--nfds];
+    }
+}
+
+
+/* Everybody who waits, before the next message. */
+static void
+let_in(int lfd)
+{
+    int  one = 1;
+
+    while (nfds < MAX_SOCKETS && (fds[nfds] = accept(lfd, NULL, NULL)) != -1) {
+        setsockopt(fds[nfds++], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     }
 }
 
@@ -104,7 +121,7 @@ messages(redisContext *c)
 int
 main(int argc, char **argv)
 {
-    int                  o, port = 0, lfd, ep, n, one = 1;
+    int                  o, port = 0, lfd, ep, n;
     const char          *redis = NULL, *channel = NULL, *user = NULL;
     char                 password[256] = "";
     FILE                *f;
@@ -160,13 +177,9 @@ main(int argc, char **argv)
     for ( ;; ) {
         n = epoll_wait(ep, events, 16, -1);
         for (int i = 0; i < n; i++) {
+            let_in(lfd);
             if (events[i].data.fd == c->fd) {
                 messages(c);
-            } else if (nfds < MAX_SOCKETS) {
-                fds[nfds] = accept(lfd, NULL, NULL);
-                if (fds[nfds] != -1) {
-                    setsockopt(fds[nfds++], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-                }
             }
         }
     }
