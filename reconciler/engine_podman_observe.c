@@ -152,9 +152,7 @@ podman_observe(mc_engine_t *e, const mc_server_t *s,
     mc_engine_observed_pt cb, void *data)
 {
     op_t  *op = podman_op(e, s, data);
-    char   path[128];
 
     op->observed = cb;
-    snprintf(path, sizeof(path), "/volumes/%s/json", op->name);
-    podman_op_send(op, on_volume, "GET", path, NULL, NULL);
+    podman_look_volume(op, on_volume);
 }

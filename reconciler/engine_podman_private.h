@@ -155,6 +155,9 @@ uint16_t podman_volume_port(const mc_json_t *volume);
 /* An operation that ends while it has its turn at the ports. */
 void podman_ports_leave(op_t *op);
 
+/* Asks for the world's volume; step gets the reply, 404 when there is none. */
+void podman_look_volume(op_t *op, op_step_pt step);
+
 /* -- engine_podman_network.c -- */
 
 /* Sees to the pods' network, then calls step with NULL; or ends op. */

@@ -330,15 +330,22 @@ on_volume(op_t *op, const mc_http_reply_t *r)
 }
 
 void
+podman_look_volume(op_t *op, op_step_pt step)
+{
+    char  path[128];
+
+    snprintf(path, sizeof(path), "/volumes/%s/json", op->name);
+    podman_op_send(op, step, "GET", path, NULL, NULL);
+}
+
+void
 podman_ensure_storage(mc_engine_t *e, const mc_server_t *s,
     mc_engine_done_pt cb, void *data)
 {
     op_t  *op = podman_op(e, s, data);
-    char   path[128];
 
     op->done = cb;
-    snprintf(path, sizeof(path), "/volumes/%s/json", op->name);
-    podman_op_send(op, on_volume, "GET", path, NULL, NULL);
+    podman_look_volume(op, on_volume);
 }
 
 
