@@ -69,7 +69,7 @@ look_at_stranger(void *value, void *data)
     stranger_t   *s = value;
     mc_app_t     *app = data;
     char          no_name[] = "";
-    mc_server_t   server = { .name = no_name };
+    mc_server_t   server = { .name = no_name, .ns = "", .uid = "" };
 
     if (s->looking || !app->synced) {
         return;

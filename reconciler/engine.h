@@ -29,6 +29,10 @@ typedef void (*mc_engine_done_pt)(void *data, const mc_engine_error_t *err);
 typedef void (*mc_engine_observed_pt)(void *data, const mc_observed_t *obs,
     const mc_engine_error_t *err);
 
+/* What the console answered; output is NULL when err is not. */
+typedef void (*mc_engine_output_pt)(void *data, const char *output, size_t len,
+    const mc_engine_error_t *err);
+
 /* One line of the game's output, in order. time is RFC 3339 with nanoseconds;
  * after a reconnect lines later than the last one seen follow. */
 typedef void (*mc_engine_line_pt)(void *data, const char *time,
@@ -71,6 +75,40 @@ typedef struct {
     void (*remove_storage)(mc_engine_t *e, const mc_server_t *s, bool world,
         mc_engine_done_pt cb, void *data);
 
+    /* From here to console: NULL where the engine has no such thing. */
+
+    /* The server's MinecraftServer: brings it in line with the row, or, when
+     * it is its own source, sets the finalizer. */
+    void (*ensure_resource)(mc_engine_t *e, const mc_server_t *s,
+        mc_engine_done_pt cb, void *data);
+
+    /* Takes the finalizer away; deletes the resource as well when the row's
+     * tombstone says so. Absent is success. */
+    void (*remove_resource)(mc_engine_t *e, const mc_server_t *s,
+        mc_engine_done_pt cb, void *data);
+
+    /* Brings everything beside the running pod in line with the spec. */
+    void (*apply)(mc_engine_t *e, const mc_server_t *s,
+        mc_engine_done_pt cb, void *data);
+
+    /* The running pod's CPU. */
+    void (*resize)(mc_engine_t *e, const mc_server_t *s,
+        mc_engine_done_pt cb, void *data);
+
+    /* Shows the status where the engine's users look for it. */
+    void (*publish_status)(mc_engine_t *e, const mc_server_t *s,
+        const mc_json_t *status, mc_engine_done_pt cb, void *data);
+
+    /* Tells people that something happened; best effort, no answer. reason is
+     * CamelCase, repeated ones are counted instead of repeated. */
+    void (*event)(mc_engine_t *e, const mc_server_t *s, bool warning,
+        const char *reason, const char *message);
+
+    /* Runs a console command inside the pod, where RCON cannot be reached from
+     * here. */
+    void (*console)(mc_engine_t *e, const mc_server_t *s, const char *command,
+        mc_engine_output_pt cb, void *data);
+
     /* Follows the pod's output from after `since` ("" = from its start) until
      * log_stop() or its end; then line is called once with stream NULL. */
     mc_engine_log_t *(*log_follow)(mc_engine_t *e, const mc_server_t *s,
@@ -87,7 +125,9 @@ struct mc_engine_s {
 };
 
 /* The hash that mc_observed_t.pod_hash is compared with: of everything in the
- * manifests that only a new pod can take over (not of restartToken). */
+ * spec that only a new pod can take over: not restartToken, not what the
+ * console can change (hot.h), and in Kubernetes not the CPU, which can be
+ * resized. */
 void mc_engine_desired_hash(const mc_server_t *s, char hash[65]);
 
 /* The RCON password of a server, made from the installation's secret with

@@ -425,6 +425,16 @@ plan_run(const view_t *v)
     case MC_POD_RUNNING:
         plan_pod_running(v);
         break;
+    case MC_POD_PENDING:
+        plan->state = MC_STATE_STARTING;
+        plan->progress = "Starting";
+        plan->progressing = true;
+        break;
+    case MC_POD_STOPPING:
+        plan->state = MC_STATE_STOPPING;
+        plan->progress = "Restarting";
+        plan->progressing = true;
+        break;
     }
 }
 

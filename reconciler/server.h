@@ -19,13 +19,18 @@ typedef struct {
     bool         gitops;            /* spec owner is not the database */
     bool         deleted;           /* tombstone */
     bool         purge;             /* the tombstone asks for the world too */
+    const char  *ns;                /* its namespace in Kubernetes, "" elsewhere */
+    const char  *uid;               /* of its MinecraftServer when gitops, "" */
     mc_json_t   *spec;              /* with the schema's defaults */
 } mc_server_t;
 
 typedef enum {
     MC_POD_ABSENT,
     MC_POD_CREATED,                 /* exists, never ran or not yet */
+    MC_POD_PENDING,                 /* will run without our doing, or says in
+                                     * trouble why it does not */
     MC_POD_RUNNING,
+    MC_POD_STOPPING,                /* was told to end: to be waited for */
     MC_POD_EXITED
 } mc_pod_state_t;
 
@@ -44,6 +49,32 @@ typedef struct {
     uint16_t        port;
     char            rcon_host[64];  /* where RCON listens */
     uint16_t        rcon_port;
+
+    /* An engine that keeps a pod running by itself: an ended game is started
+     * again at once, so a stop is the engine's, never the console's. */
+    bool            self_healing;
+    unsigned        restarts;       /* that the engine did to this pod */
+    char            claim[64];      /* the volume's name, "" unknown */
+    char            capacity[32];   /* its size in fact, "" unknown */
+
+    /* What is wrong, in a person's words; reason "" when nothing is. */
+    struct {
+        char  reason[48];
+        char  message[400];
+    } trouble, storage_trouble;
+
+    /* Of Kubernetes. The resource is the server's MinecraftServer. */
+    bool            resource;
+    bool            resource_deleting;
+    bool            resource_stale; /* missing, without finalizer, or not what
+                                     * the row says: ENSURE_RESOURCE */
+    bool            stale;          /* an object beside the pod is missing or
+                                     * not as wanted: APPLY mends it without a
+                                     * restart */
+    char            stale_what[96]; /* which, and where, for the log */
+    bool            resize;         /* CPU can be changed while it runs, and
+                                     * has to be: RESIZE */
+    bool            paused;         /* annotation mchost.io/paused */
 } mc_observed_t;
 
 #endif

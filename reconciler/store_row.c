@@ -93,6 +93,8 @@ mc_store_row(const PGresult *res, int i, mc_arena_t *arena, mc_row_t *row)
     }
 
     s->name = mc_arena_strdup(arena, text(res, i, COL_NAME));
+    s->ns = "";
+    s->uid = "";
     s->generation = strtoll(text(res, i, COL_GENERATION), NULL, 10);
     s->gitops = strcmp(text(res, i, COL_SPEC_OWNER), "gitops") == 0;
     s->deleted = truth(res, i, COL_DELETED);
