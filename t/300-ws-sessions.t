@@ -171,6 +171,7 @@ subtest 'cursors of many servers' => sub {
 
     # again, with a cursor, while the events flow: nothing comes twice
     line($id[0], "again $_") for 1 .. 3;
+    reached();
     $ws->ask({ op => 'subscribe', topics => ['logs'], servers => [ $id[0] ], since => $last });
     my @all;
     push @all, text($ws->recv) while !@all || $all[-1] ne 'again 3' || @all < 7;
