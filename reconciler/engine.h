@@ -130,6 +130,11 @@ struct mc_engine_s {
  * resized. */
 void mc_engine_desired_hash(const mc_server_t *s, char hash[65]);
 
+/* The same, in the form that pod_hash has: a pod from before difficulty, game
+ * mode and access lists were left out is not restarted for that alone. */
+void mc_engine_desired_hash_for(const mc_server_t *s, const char *pod_hash,
+    char hash[65]);
+
 /* The RCON password of a server, made from the installation's secret with
  * HMAC-SHA-256 over the server's id: nothing to store, nothing to show. */
 void mc_rcon_password(const char *server_id, char password[65]);

@@ -108,8 +108,8 @@ podman_op(mc_engine_t *e, const mc_server_t *s, void *data)
     }
     op->podman = p;
     op->data = data;
-    mc_manifest_name(op->name, s->id);
-    mc_manifest_config_name(op->config, s->id);
+    mc_manifest_name(op->name, s, MC_NAME_POD);
+    mc_manifest_name(op->config, s, MC_NAME_CONFIG);
     op->next = p->ops;
     if (p->ops) {
         p->ops->prev = op;

@@ -16,6 +16,11 @@
 mc_json_t *mc_hot_commands(const mc_alloc_t *a, const mc_json_t *before,
     const mc_json_t *after);
 
+/* Whether the console can make this entry of access.operators what it is: it
+ * gives every right. Others (a lower level, a place in a full server) need a
+ * new pod, and are part of mc_engine_desired_hash(). */
+bool mc_hot_operator(const mc_json_t *operator);
+
 /* Whether both specs agree in all of it. */
 bool mc_hot_equal(const mc_json_t *before, const mc_json_t *after);
 

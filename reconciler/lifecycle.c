@@ -498,7 +498,7 @@ on_observed(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
     }
     mc_logs_follow(app, rec);
 
-    mc_engine_desired_hash(&rec->row.server, hash);
+    mc_engine_desired_hash_for(&rec->row.server, obs->pod_hash, hash);
     mc_plan(&rec->row.server, obs, hash, &rec->facts, mc_clock_wall_ms(),
             app->conf->start_timeout_ms, &pass->plan);
     if (!pass->plan.stopping) {

@@ -28,12 +28,6 @@ selector(build_t *b)
     return v;
 }
 
-static void
-headless_name(char dst[MC_NAME_LEN + 1], const char *id)
-{
-    snprintf(dst, MC_NAME_LEN + 1, "mc-%s-headless", id);
-}
-
 /* OnDelete: a changed template waits until the reconciler decides that the
  * server may restart. There are no claim templates: those cannot be changed,
  * and the claim must outlive the set. */
@@ -45,11 +39,12 @@ mc_manifest_stateful_set(const mc_manifest_t *m, int replicas)
     char        name[MC_NAME_LEN + 1];
 
     mc_build_init(&b, m);
-    mc_manifest_name(name, m->server->id);
+    mc_manifest_name(name, m->server, MC_NAME_SET);
     v = mc_build_object(&b, "apps/v1", "StatefulSet", name);
+    mc_build_owner(&b, v);
     spec = mc_build_obj_in(&b, v, "spec");
     mc_build_num(&b, spec, "replicas", replicas);
-    headless_name(name, m->server->id);
+    mc_manifest_name(name, m->server, MC_NAME_HEADLESS);
     mc_build_str(&b, spec, "serviceName", name);
     mc_build_str(&b, spec, "podManagementPolicy", "Parallel");
     mc_build_str(&b, mc_build_obj_in(&b, spec, "updateStrategy"), "type",
@@ -70,7 +65,7 @@ mc_manifest_claim(const mc_manifest_t *m)
     char         name[MC_NAME_LEN + 1];
 
     mc_build_init(&b, m);
-    mc_manifest_name(name, m->server->id);
+    mc_manifest_name(name, m->server, MC_NAME_CLAIM);
     v = mc_build_object(&b, "v1", "PersistentVolumeClaim", name);
     spec = mc_build_obj_in(&b, v, "spec");
     mc_build_add_str(&b, mc_build_arr_in(&b, spec, "accessModes"),
@@ -108,8 +103,9 @@ mc_manifest_service(const mc_manifest_t *m)
     char              name[MC_NAME_LEN + 1];
 
     mc_build_init(&b, m);
-    mc_manifest_name(name, m->server->id);
+    mc_manifest_name(name, m->server, MC_NAME_SERVICE);
     v = mc_build_object(&b, "v1", "Service", name);
+    mc_build_owner(&b, v);
     annotations = mc_json_at(b.spec, "network.annotations");
     if (annotations && annotations->n) {
         mc_build_set(&b, mc_json_get(v, "metadata"), "annotations",
@@ -119,6 +115,10 @@ mc_manifest_service(const mc_manifest_t *m)
     spec = mc_build_obj_in(&b, v, "spec");
     mc_build_str(&b, spec, "type",
                  strcmp(exposure, "Router") == 0 ? "ClusterIP" : exposure);
+    if (strcmp(exposure, "LoadBalancer") == 0) {
+        /* the game sees, and can ban, the players' own addresses */
+        mc_build_str(&b, spec, "externalTrafficPolicy", "Local");
+    }
     mc_build_set(&b, spec, "selector", selector(&b));
     service_port(&b, mc_build_arr_in(&b, spec, "ports"), "minecraft",
                  MC_GAME_PORT);
@@ -135,8 +135,9 @@ mc_manifest_headless_service(const mc_manifest_t *m)
     char        name[MC_NAME_LEN + 1];
 
     mc_build_init(&b, m);
-    headless_name(name, m->server->id);
+    mc_manifest_name(name, m->server, MC_NAME_HEADLESS);
     v = mc_build_object(&b, "v1", "Service", name);
+    mc_build_owner(&b, v);
     spec = mc_build_obj_in(&b, v, "spec");
     mc_build_str(&b, spec, "clusterIP", "None");
     mc_build_bool(&b, spec, "publishNotReadyAddresses", true);

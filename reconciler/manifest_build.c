@@ -133,18 +133,29 @@ mc_build_object(build_t *b, const char *api, const char *kind,
     mc_build_str(b, v, "kind", kind);
     meta = mc_build_obj_in(b, v, "metadata");
     mc_build_str(b, meta, "name", name);
+    if (mc_manifest_in_kube(b->server)) {
+        mc_build_str(b, meta, "namespace", b->server->ns);
+    }
     mc_build_set(b, meta, "labels", mc_build_labels(b));
     return v;
 }
 
 void
-mc_manifest_name(char dst[MC_NAME_LEN + 1], const char *server_id)
+mc_build_owner(build_t *b, mc_json_t *object)
 {
-    snprintf(dst, MC_NAME_LEN + 1, "mc-%s", server_id);
-}
+    const mc_manifest_owner_t  *owner = b->m->owner;
+    mc_json_t                  *o;
 
-void
-mc_manifest_config_name(char dst[MC_NAME_LEN + 1], const char *server_id)
-{
-    snprintf(dst, MC_NAME_LEN + 1, "mc-%s-config", server_id);
+    if (owner == NULL) {
+        return;
+    }
+    o = mc_build_obj(b);
+    mc_build_str(b, o, "apiVersion", owner->api_version);
+    mc_build_str(b, o, "kind", owner->kind);
+    mc_build_str(b, o, "name", owner->name);
+    mc_build_str(b, o, "uid", owner->uid);
+    mc_build_bool(b, o, "controller", true);
+    mc_build_bool(b, o, "blockOwnerDeletion", true);
+    mc_build_add(b, mc_build_arr_in(b, mc_json_get(object, "metadata"),
+                                    "ownerReferences"), o);
 }

@@ -213,8 +213,9 @@ mc_manifest_config_map(const mc_manifest_t *m)
     char        name[MC_NAME_LEN + 1];
 
     mc_build_init(&b, m);
-    mc_manifest_config_name(name, m->server->id);
+    mc_manifest_name(name, m->server, MC_NAME_CONFIG);
     v = mc_build_object(&b, "v1", "ConfigMap", name);
+    mc_build_owner(&b, v);
     mc_build_set(&b, v, "data", mc_build_files(&b));
     return mc_build_end(&b, v);
 }

@@ -111,7 +111,7 @@ rcon(build_t *b, mc_json_t *list)
     mc_json_t  *o = mc_build_obj(b), *ref;
     char        name[MC_NAME_LEN + 1];
 
-    mc_manifest_name(name, b->server->id);
+    mc_manifest_name(name, b->server, MC_NAME_SECRET);
     env(b, list, "ENABLE_RCON", "true");
     env_number(b, list, "RCON_PORT", MC_RCON_PORT);
     mc_build_str(b, o, "name", "RCON_PASSWORD");

@@ -8,12 +8,10 @@
 #include "manifest_private.h"
 #include "properties.h"
 
-#define PROXY_PORT  25577               /* of the proxy image */
-
 static int
 game_port(const build_t *b)
 {
-    return strcmp(b->type, "velocity") == 0 ? PROXY_PORT : MC_GAME_PORT;
+    return strcmp(b->type, "velocity") == 0 ? MC_PROXY_PORT : MC_GAME_PORT;
 }
 
 static void
@@ -122,14 +120,14 @@ volumes(build_t *b, mc_json_t *spec)
     mc_json_t  *list = mc_build_arr_in(b, spec, "volumes"), *o;
     char        name[MC_NAME_LEN + 1];
 
-    mc_manifest_name(name, b->server->id);
+    mc_manifest_name(name, b->server, MC_NAME_CLAIM);
     o = mc_build_obj(b);
     mc_build_str(b, o, "name", "data");
     mc_build_str(b, mc_build_obj_in(b, o, "persistentVolumeClaim"),
                  "claimName", name);
     mc_build_add(b, list, o);
 
-    mc_manifest_config_name(name, b->server->id);
+    mc_manifest_name(name, b->server, MC_NAME_CONFIG);
     o = mc_build_obj(b);
     mc_build_str(b, o, "name", "config");
     mc_build_str(b, mc_build_obj_in(b, o, "configMap"), "name", name);
@@ -316,7 +314,7 @@ mc_manifest_podman_pod(const mc_manifest_t *m, const char *address,
         return NULL;
     }
     mc_build_init(&b, m);
-    mc_manifest_name(name, m->server->id);
+    mc_manifest_name(name, m->server, MC_NAME_POD);
     v = mc_build_obj(&b);
     meta = mc_json_get(template, "metadata");
     spec = mc_json_get(template, "spec");

@@ -37,9 +37,12 @@ void mc_build_add_str(build_t *b, mc_json_t *arr, const char *s);
 mc_json_t *mc_build_obj_in(build_t *b, mc_json_t *obj, const char *key);
 mc_json_t *mc_build_arr_in(build_t *b, mc_json_t *obj, const char *key);
 
-/* apiVersion, kind, metadata with name and labels. */
+/* apiVersion, kind, metadata with name, namespace and labels. */
 mc_json_t *mc_build_object(build_t *b, const char *api, const char *kind,
     const char *name);
+
+/* The owner, if there is one, of such an object. */
+void mc_build_owner(build_t *b, mc_json_t *object);
 mc_json_t *mc_build_labels(build_t *b);
 
 /* Text from the spec by path, def when absent. */

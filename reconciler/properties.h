@@ -11,6 +11,7 @@
 /* The ports inside of the pod. */
 #define MC_GAME_PORT  25565
 #define MC_RCON_PORT  25575
+#define MC_PROXY_PORT 25577             /* instead, of software velocity */
 
 /* The text of server.properties, in ISO 8859-1 with escapes as Java reads it.
  * It holds no secret: the RCON password reaches the game another way. The

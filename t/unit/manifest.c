@@ -215,7 +215,8 @@ objects(void)
     is(write_json(mc_manifest_service(&m)),
        "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":"
        "{\"name\":\"mc-" ID "\"," LABELS ",\"annotations\":{\"x/y\":\"z\"}},"
-       "\"spec\":{\"type\":\"LoadBalancer\",\"selector\":"
+       "\"spec\":{\"type\":\"LoadBalancer\","
+       "\"externalTrafficPolicy\":\"Local\",\"selector\":"
        "{\"mchost.io/server-id\":\"" ID "\"},\"ports\":[{"
        "\"name\":\"minecraft\",\"port\":25565,\"targetPort\":\"minecraft\","
        "\"protocol\":\"TCP\"}]}}", "Service");
@@ -513,7 +514,13 @@ hashes(void)
         { "\"eula\":{\"acceptedBy\":\"x\"}", true },
         { "\"eula\":{\"accepted\":true}", false },
         { "\"properties\":{\"motd\":\"x\"}", false },
-        { "\"access\":{\"mode\":\"Exact\"}", false },
+        { "\"access\":{\"mode\":\"Exact\"}", true },
+        { "\"access\":{\"operators\":[{\"name\":\"A\"}]}", true },
+        { "\"access\":{\"operators\":[{\"name\":\"A\",\"level\":2}]}",
+          false },
+        { "\"properties\":{\"difficulty\":\"hard\"}", true },
+        { "\"properties\":{\"gameMode\":\"creative\"}", true },
+        { "\"resources\":{\"cpu\":\"3\"}", false },
         { "\"jvm\":{\"heapPercent\":50}", false },
         { "\"resources\":{\"memory\":\"1Gi\"}", false },
         { "\"addons\":[]", false },
@@ -530,8 +537,8 @@ hashes(void)
     }
     ok(same_hash(base, "{\"software\":{\"version\":\"1\",\"type\":\"demo\"}}"),
        "the order of members does not count");
-    ok(!same_hash("{\"access\":{\"a\":\"b\",\"c\":\"d\"}}",
-                  "{\"access\":{\"a\":\"b1:c1:d\"}}"),
+    ok(!same_hash("{\"jvm\":{\"a\":\"b\",\"c\":\"d\"}}",
+                  "{\"jvm\":{\"a\":\"b1:c1:d\"}}"),
        "no text can pass for another");
     spec(base);
     mc_engine_desired_hash(&server, hash);
