@@ -94,6 +94,10 @@ typedef struct {
 mc_kube_object_t *mc_kube_object_read(const char *text, size_t len);
 void mc_kube_object_free(mc_kube_object_t *obj);
 
+/* Reads no further than its metadata, which may lack the name (a bookmark's
+ * does); free it the same way. NULL as above. */
+mc_kube_object_t *mc_kube_object_meta(const char *text, size_t len);
+
 /* Whether everything that `wanted` sets is in `there` with the same value:
  * quantities and numbers compared as such, lists with a merge key ("name",
  * "containerPort", "mountPath", "port", "type", "uid", "key", "ip") by it,
