@@ -77,7 +77,8 @@ mc_bus_publish_status(mc_bus_t *bus, const char *tenant, const char *server,
     const char    *argv[3] = { "PUBLISH", channel };
     char          *message = malloc(STATUS_MAX);
 
-    if (message == NULL) {
+    if (bus == NULL || message == NULL) {
+        free(message);
         return;
     }
     env.seq_len = (size_t) snprintf(id, sizeof(id), "%s-0", seq);
@@ -96,6 +97,9 @@ mc_bus_reply(mc_bus_t *bus, const char *id, const char *json)
     char         channel[KEY_MAX];
     const char  *argv[] = { "PUBLISH", channel, json };
 
+    if (bus == NULL) {
+        return;
+    }
     key_of(bus, channel, "reply:", id);
     send_words(bus->commands, NULL, NULL, 3, argv);
 }
@@ -196,6 +200,9 @@ mc_bus_log_write(mc_bus_t *bus, const char *tenant, const char *server,
     char      key[KEY_MAX], channel[KEY_MAX];
     batch_t  *batch;
 
+    if (bus == NULL) {
+        return -1;
+    }
     key_of(bus, key, "log:", server);
     snprintf(channel, sizeof(channel), "%st:%s:logs", bus->conf.prefix, tenant);
 
@@ -268,7 +275,8 @@ mc_bus_log_last(mc_bus_t *bus, const char *server, mc_bus_last_pt cb, void *data
     const char  *argv[] = { "XREVRANGE", key, "+", "-", "COUNT", "1" };
     last_t      *last = malloc(sizeof(*last));
 
-    if (last == NULL) {
+    if (bus == NULL || last == NULL) {
+        free(last);
         return -1;
     }
     *last = (last_t) { cb, data };
@@ -288,6 +296,9 @@ mc_bus_log_remove(mc_bus_t *bus, const char *server)
     char         key[KEY_MAX];
     const char  *argv[] = { "UNLINK", key };
 
+    if (bus == NULL) {
+        return;
+    }
     key_of(bus, key, "log:", server);
     send_words(bus->commands, NULL, NULL, 2, argv);
 }
@@ -621,5 +632,5 @@ mc_bus_destroy(mc_bus_t *bus)
 bool
 mc_bus_up(const mc_bus_t *bus)
 {
-    return mc_redis_up(bus->commands);
+    return bus != NULL && mc_redis_up(bus->commands);
 }

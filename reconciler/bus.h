@@ -1,7 +1,7 @@
 /*
  * Redis as the platform uses it: hints and console commands in, statuses and
  * log lines out. Everything here may be lost without harm to any server: it
- * costs latency and history.
+ * costs latency and history. A bus that is NULL is a Redis that is never there.
  */
 
 #ifndef MC_BUS_H

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "config.h"
 #include "log.h"
 
@@ -37,6 +38,7 @@ typedef struct {
 
 static const char *parse_string(mc_config_t *, const setting_t *, const char *);
 static const char *parse_engine(mc_config_t *, const setting_t *, const char *);
+static const char *parse_namespace(mc_config_t *, const setting_t *, const char *);
 static const char *parse_redis(mc_config_t *, const setting_t *, const char *);
 static const char *parse_number(mc_config_t *, const setting_t *, const char *);
 static const char *parse_time(mc_config_t *, const setting_t *, const char *);
@@ -47,10 +49,10 @@ static const char *parse_listen(mc_config_t *, const setting_t *, const char *);
 #define AT(field)  offsetof(mc_config_t, field)
 
 static const setting_t settings[] = {
-    { "database_url", parse_string, AT(database_url), 1, 0,
+    { "database_url", parse_string, AT(database_url), 0, 0,
       "host=/run/postgresql dbname=mchost user=mchost_reconciler" },
     { "migrate_url", parse_string, AT(migrate_url), 0, 0, "" },
-    { "redis_url", parse_redis, AT(redis_url), 1, 0, "redis://127.0.0.1:6379" },
+    { "redis_url", parse_redis, AT(redis_url), 0, 0, "redis://127.0.0.1:6379" },
     { "redis_user", parse_string, AT(redis_user), 0, 0, "" },
     { "redis_password", parse_string, AT(redis_password), 0, 0, "" },
     { "redis_prefix", parse_string, AT(redis_prefix), 0, 0, "mchost:" },
@@ -58,6 +60,13 @@ static const setting_t settings[] = {
     { "podman_socket", parse_string, AT(podman_socket), 1, 0,
       "/run/podman/podman.sock" },
     { "podman_network", parse_string, AT(podman_network), 1, 0, "mchost" },
+    { "kubeconfig", parse_string, AT(kubeconfig), 0, 0, "" },
+    { "kube_context", parse_string, AT(kube_context), 0, 0, "" },
+    { "kube_namespace", parse_namespace, AT(kube_namespace), 0, 63, "" },
+    { "kube_namespace_prefix", parse_namespace, AT(kube_namespace_prefix), 1, 27,
+      "mchost-" },
+    { "kube_qps", parse_number, AT(kube_qps), 1, 10000, "50" },
+    { "kube_burst", parse_number, AT(kube_burst), 1, 10000, "100" },
     { "secret_file", parse_string, AT(secret_file), 1, 0,
       "/etc/mchost/secret" },
     { "demo_image", parse_string, AT(demo_image), 1, 0,
@@ -119,8 +128,25 @@ parse_string(mc_config_t *conf, const setting_t *s, const char *value)
 static const char *
 parse_engine(mc_config_t *conf, const setting_t *s, const char *value)
 {
-    if (strcmp(value, "podman") != 0) {
-        return "must be \"podman\"";
+    if (strcmp(value, "podman") != 0 && strcmp(value, "kubernetes") != 0) {
+        return "must be podman or kubernetes";
+    }
+    return parse_string(conf, s, value);
+}
+
+
+/* A DNS label, or what one begins with: so long at most. */
+static const char *
+parse_namespace(mc_config_t *conf, const setting_t *s, const char *value)
+{
+    size_t  len = strlen(value);
+    bool    whole = strcmp(s->name, "kube_namespace") == 0;
+
+    if (strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-") != len
+        || value[0] == '-' || (whole && len > 0 && value[len - 1] == '-')
+        || len > (size_t) s->max)
+    {
+        return "must be made of a-z, 0-9 and -, as namespaces are named";
     }
     return parse_string(conf, s, value);
 }
@@ -129,7 +155,9 @@ parse_engine(mc_config_t *conf, const setting_t *s, const char *value)
 static const char *
 parse_redis(mc_config_t *conf, const setting_t *s, const char *value)
 {
-    if (strncmp(value, "unix:/", 6) != 0 && strncmp(value, "redis://", 8) != 0) {
+    if (value[0] != '\0' && strncmp(value, "unix:/", 6) != 0
+        && strncmp(value, "redis://", 8) != 0)
+    {
         return "must be unix:/path or redis://host:port";
     }
     return parse_string(conf, s, value);
@@ -468,6 +496,68 @@ read_environment(mc_config_t *conf, char **environment, char *err,
 }
 
 
+bool
+mc_config_on_kubernetes(const mc_config_t *conf)
+{
+    return strcmp(conf->engine, "kubernetes") == 0;
+}
+
+
+static const char *
+variable(char **environment, const char *name)
+{
+    size_t  n = strlen(name);
+
+    for (; *environment != NULL; environment++) {
+        if (strncmp(*environment, name, n) == 0 && (*environment)[n] == '=') {
+            return *environment + n + 1;
+        }
+    }
+    return "";
+}
+
+
+/* The files that kubectl would take; none are left to mean: in-cluster. */
+static int
+find_kubeconfig(mc_config_t *conf, char **environment, char *err, size_t errlen)
+{
+    const char  *home = variable(environment, "HOME");
+    const char  *files = variable(environment, "KUBECONFIG");
+    char         path[4096];
+
+    if (conf->kubeconfig[0] != '\0') {
+        return 0;
+    }
+    if (files[0] == '\0' && home[0] != '\0'
+        && snprintf(path, sizeof(path), "%s/.kube/config", home)
+           < (int) sizeof(path)
+        && access(path, F_OK) == 0)
+    {
+        files = path;
+    }
+    return apply(conf, "kubeconfig", files, err, errlen);
+}
+
+
+/* What no setting can tell alone. */
+static int
+check(mc_config_t *conf, char **environment, char *err, size_t errlen)
+{
+    const char  *missing = conf->database_url[0] == '\0' ? "database_url"
+                           : conf->redis_url[0] == '\0' ? "redis_url" : NULL;
+
+    if (mc_config_on_kubernetes(conf)) {
+        return find_kubeconfig(conf, environment, err, errlen);
+    }
+    if (missing == NULL) {
+        return 0;
+    }
+    snprintf(err, errlen, "%s must not be empty; only engine kubernetes can do "
+             "without", missing);
+    return -1;
+}
+
+
 int
 mc_config_load(mc_config_t *conf, const char *file, char **environment,
     char *err, size_t errlen)
@@ -487,7 +577,8 @@ mc_config_load(mc_config_t *conf, const char *file, char **environment,
     if (file != NULL && read_file(conf, file, err, errlen) != 0) {
         return -1;
     }
-    return read_environment(conf, environment, err, errlen);
+    return read_environment(conf, environment, err, errlen) == 0
+           ? check(conf, environment, err, errlen) : -1;
 }
 
 
@@ -499,7 +590,8 @@ mc_config_free(mc_config_t *conf)
         &conf->redis_user, &conf->redis_password, &conf->redis_prefix,
         &conf->engine, &conf->podman_socket, &conf->podman_network,
         &conf->secret_file, &conf->demo_image, &conf->game_address,
-        &conf->admin_host
+        &conf->admin_host, &conf->kubeconfig, &conf->kube_context,
+        &conf->kube_namespace, &conf->kube_namespace_prefix
     };
 
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {

@@ -556,7 +556,7 @@ on_acted(void *data, const mc_engine_error_t *err)
         engine_failed(pass, err);
         return;
     }
-    mc_facts_fail(&rec->facts, rec->row.server.generation, err->reason,
+    mc_facts_fail(&rec->facts, action, rec->row.server.generation, err->reason,
                   err->message, err->retry, mc_clock_wall_ms());
     observe(pass);
 }

@@ -200,6 +200,9 @@ mc_lifecycle_act(mc_app_t *app, mc_record_t *rec, const mc_plan_t *plan,
     app->deeds = deed;
 
     switch (action) {
+    case MC_ACTION_ENSURE_RESOURCE:
+        ops->ensure_resource(app->engine, s, on_engine, deed);
+        break;
     case MC_ACTION_ENSURE_STORAGE:
         ops->ensure_storage(app->engine, s, on_engine, deed);
         break;
@@ -218,6 +221,12 @@ mc_lifecycle_act(mc_app_t *app, mc_record_t *rec, const mc_plan_t *plan,
     case MC_ACTION_STOP:
         ops->stop(app->engine, s, plan->grace_s, on_engine, deed);
         break;
+    case MC_ACTION_APPLY:
+        ops->apply(app->engine, s, on_engine, deed);
+        break;
+    case MC_ACTION_RESIZE:
+        ops->resize(app->engine, s, on_engine, deed);
+        break;
     case MC_ACTION_REMOVE:
         if (!mc_logs_drain(rec, remove_now, deed)) {
             remove_now(deed);
@@ -226,6 +235,10 @@ mc_lifecycle_act(mc_app_t *app, mc_record_t *rec, const mc_plan_t *plan,
     case MC_ACTION_REMOVE_STORAGE:
         ops->remove_storage(app->engine, s, plan->world, on_engine, deed);
         break;
+    case MC_ACTION_REMOVE_RESOURCE:
+        ops->remove_resource(app->engine, s, on_engine, deed);
+        break;
+    case MC_ACTION_HOT:
     case MC_ACTION_FINALIZE:
     case MC_ACTION_N:
         uv_timer_start(&deed->timer, on_nothing, 0, 0);

@@ -6,12 +6,11 @@
 #include <string.h>
 #include "plan.h"
 
-#define BACKOFF_MIN_MS   1000
-#define BACKOFF_MAX_MS   300000
-#define STABLE_MS        600000     /* ran so long: the next crash is the first */
 #define STOP_LOOK_MS     1000       /* how often a stopping server is looked at */
 #define SIGNAL_GRACE_S   10         /* after the console's "stop" had no effect */
 #define GRACE_S          60         /* without shutdown.graceSeconds */
+#define GONE_LOOK_MS     10000      /* should nobody tell that a pod is gone */
+#define RESTARTS_FAILED  4          /* in a row: it will not come up like this */
 
 /* What all parts of the planner share. */
 typedef struct {
@@ -24,85 +23,6 @@ typedef struct {
     bool                  same_token;
     mc_plan_t            *plan;
 } view_t;
-
-static const char *const state_names[] = {
-    "Pending", "Starting", "Running", "Stopping", "Stopped", "Hibernated",
-    "Waking", "Failed", "Deleting"
-};
-
-static const char *const action_names[] = {
-    "ensure_storage", "create", "start", "announce", "console_stop", "stop",
-    "remove", "remove_storage", "finalize"
-};
-
-
-const char *
-mc_state_name(mc_state_t state)
-{
-    return state_names[state];
-}
-
-
-mc_state_t
-mc_state_from_name(const char *name)
-{
-    for (int i = 0; i < MC_STATE_N; i++) {
-        if (strcmp(name, state_names[i]) == 0) {
-            return i;
-        }
-    }
-    return MC_STATE_PENDING;
-}
-
-
-const char *
-mc_action_name(mc_action_t action)
-{
-    return action_names[action];
-}
-
-
-int64_t
-mc_backoff_ms(unsigned n)
-{
-    int64_t  ms = BACKOFF_MIN_MS;
-
-    while (n-- > 1 && ms < BACKOFF_MAX_MS) {
-        ms *= 2;
-    }
-    return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
-}
-
-
-void
-mc_facts_fail(mc_facts_t *facts, int64_t generation, const char *reason,
-    const char *message, bool retry, int64_t now_ms)
-{
-    mc_failure_t  *f = &facts->failure;
-
-    f->count = f->generation == generation ? f->count + 1 : 1;
-    f->generation = generation;
-    f->retry = retry;
-    f->retry_at_ms = now_ms + (retry ? mc_backoff_ms(f->count) : BACKOFF_MAX_MS);
-    snprintf(f->reason, sizeof(f->reason), "%s", reason);
-    snprintf(f->message, sizeof(f->message), "%s", message);
-}
-
-
-void
-mc_facts_observe(mc_facts_t *facts, const mc_observed_t *obs)
-{
-    if (obs->pod != MC_POD_EXITED || facts->stopped
-        || (facts->crashes > 0 && facts->crashed_ms == obs->finished_ms))
-    {
-        return;
-    }
-    if (obs->started_ms > 0 && obs->finished_ms - obs->started_ms >= STABLE_MS) {
-        facts->crashes = 0;
-    }
-    facts->crashes++;
-    facts->crashed_ms = obs->finished_ms;
-}
 
 
 static void
@@ -130,12 +50,10 @@ degrade(mc_plan_t *plan, const char *reason, const char *message)
 }
 
 
-/* True while the last failure forbids another attempt; says so in the plan. */
+/* True while a failure forbids another attempt; says so in the plan. */
 static bool
-held_back(const view_t *v)
+held_back_by(const view_t *v, const mc_failure_t *f)
 {
-    const mc_failure_t  *f = &v->facts->failure;
-
     if (f->count == 0 || f->generation != v->s->generation) {
         return false;
     }
@@ -150,6 +68,49 @@ held_back(const view_t *v)
 }
 
 
+static bool
+held_back(const view_t *v)
+{
+    return held_back_by(v, &v->facts->failure);
+}
+
+
+/* True when a pod is there that has to be ended before anything else. */
+static bool
+has_pod(const view_t *v)
+{
+    switch (v->obs->pod) {
+    case MC_POD_RUNNING:
+    case MC_POD_PENDING:
+    case MC_POD_STOPPING:
+        return true;
+    default:
+        return false;
+    }
+}
+
+
+/* What to call what is there, when nothing is to be done about it. */
+static mc_state_t
+state_of_pod(const view_t *v)
+{
+    const char  *policy = mc_json_str(mc_json_get(v->s->spec, "runPolicy"),
+                                      "Always");
+
+    switch (v->obs->pod) {
+    case MC_POD_RUNNING:
+        return v->facts->was_ready ? MC_STATE_RUNNING : MC_STATE_STARTING;
+    case MC_POD_PENDING:
+        return MC_STATE_STARTING;
+    case MC_POD_STOPPING:
+        return MC_STATE_STOPPING;
+    default:
+        return strcmp(policy, "Stopped") == 0 || v->obs->paused
+               ? MC_STATE_STOPPED : MC_STATE_PENDING;
+    }
+}
+
+
 /* -- stopping -- */
 
 static int
@@ -161,6 +122,52 @@ seconds(const mc_server_t *s, const char *path, int def)
 }
 
 
+/* Tells the players, once, and gives them their time. True: not yet over. */
+static bool
+announcing(const view_t *v)
+{
+    const mc_facts_t  *f = v->facts;
+    int                announce = seconds(v->s, "shutdown.announceSeconds", 0);
+    int64_t            left;
+
+    v->plan->announce_s = announce;
+    if (announce == 0 || !f->was_ready || f->players == 0) {
+        return false;
+    }
+    if (f->announced_ms == 0) {
+        act(v->plan, MC_ACTION_ANNOUNCE);
+        return true;
+    }
+    left = f->announced_ms + (int64_t) announce * 1000 - v->now;
+    if (left <= 0) {
+        return false;
+    }
+    wait_for(v->plan, left);
+    return true;
+}
+
+
+/* The engine would start a game again that ended by itself: it must be the
+ * one that ends it. The game saves when it is signalled. */
+static void
+plan_stop_by_engine(const view_t *v)
+{
+    mc_plan_t  *plan = v->plan;
+
+    plan->grace_s = seconds(v->s, "shutdown.graceSeconds", GRACE_S);
+    if (v->obs->pod == MC_POD_STOPPING) {
+        wait_for(plan, GONE_LOOK_MS);
+        return;
+    }
+    if (v->obs->pod == MC_POD_RUNNING && announcing(v)) {
+        return;
+    }
+    if (!held_back(v)) {
+        act(plan, MC_ACTION_STOP);
+    }
+}
+
+
 /* One step further towards a pod that is not running: tell the players, ask
  * the game to save and end, and only then signal. */
 static void
@@ -169,15 +176,17 @@ plan_stop(const view_t *v)
     const mc_facts_t  *f = v->facts;
     mc_plan_t         *plan = v->plan;
     int                grace = seconds(v->s, "shutdown.graceSeconds", GRACE_S);
-    int                announce = seconds(v->s, "shutdown.announceSeconds", 0);
     int64_t            left;
 
     plan->stopping = true;
     plan->progressing = true;
-    plan->announce_s = announce;
+    if (v->obs->self_healing || v->obs->pod != MC_POD_RUNNING) {
+        plan_stop_by_engine(v);
+        return;
+    }
+
     plan->grace_s = f->console_failed || grace < SIGNAL_GRACE_S
                     ? grace : SIGNAL_GRACE_S;
-
     if (f->asked_ms > 0) {
         left = f->asked_ms + (int64_t) grace * 1000 - v->now;
         if (left > 0) {
@@ -185,18 +194,9 @@ plan_stop(const view_t *v)
             return;
         }
     } else if (!f->console_failed) {
-        if (announce > 0 && f->was_ready && f->players != 0) {
-            if (f->announced_ms == 0) {
-                act(plan, MC_ACTION_ANNOUNCE);
-                return;
-            }
-            left = f->announced_ms + (int64_t) announce * 1000 - v->now;
-            if (left > 0) {
-                wait_for(plan, left);
-                return;
-            }
+        if (!announcing(v)) {
+            act(plan, MC_ACTION_CONSOLE_STOP);
         }
-        act(plan, MC_ACTION_CONSOLE_STOP);
         return;
     }
 
@@ -206,21 +206,32 @@ plan_stop(const view_t *v)
 }
 
 
-/* -- the three wishes -- */
+/* -- the wishes -- */
+
+/* Two keys to a world: a row's tombstone is one already; a resource goes with
+ * its namespace, and takes the world along only if it is named. */
+static bool
+takes_world(const mc_server_t *s)
+{
+    const char  *retention = mc_json_str(mc_json_at(s->spec,
+                                                    "storage.retention"), "Retain");
+    bool         policy = strcmp(retention, "Delete") == 0;
+
+    return s->gitops ? policy && s->purge : policy || s->purge;
+}
+
 
 static void
 plan_delete(const view_t *v)
 {
-    const char  *retention = mc_json_str(mc_json_at(v->s->spec,
-                                                    "storage.retention"), "Retain");
-    mc_plan_t   *plan = v->plan;
+    mc_plan_t  *plan = v->plan;
 
     plan->state = MC_STATE_DELETING;
     plan->progress = "Deleting";
     plan->progressing = true;
-    plan->world = v->s->purge || strcmp(retention, "Delete") == 0;
+    plan->world = takes_world(v->s);
 
-    if (v->obs->pod == MC_POD_RUNNING) {
+    if (has_pod(v)) {
         plan_stop(v);
         return;
     }
@@ -232,8 +243,56 @@ plan_delete(const view_t *v)
     act(plan, MC_ACTION_REMOVE);
     if (v->obs->pod == MC_POD_ABSENT) {
         act(plan, MC_ACTION_REMOVE_STORAGE);
+        if (v->obs->resource) {
+            act(plan, MC_ACTION_REMOVE_RESOURCE);
+        }
         act(plan, MC_ACTION_FINALIZE);
     }
+}
+
+
+/* Somebody deleted the resource of a server whose row lives: what hangs on it
+ * goes with it, but the world; then everything comes again. */
+static void
+plan_renew(const view_t *v)
+{
+    mc_plan_t  *plan = v->plan;
+
+    plan->progress = "ResourceDeleted";
+    plan->progressing = true;
+    plan->state = state_of_pod(v);
+
+    if (has_pod(v)) {
+        plan->state = MC_STATE_STOPPING;
+        plan_stop(v);
+        return;
+    }
+    if (!held_back(v)) {
+        act(plan, MC_ACTION_REMOVE);
+        act(plan, MC_ACTION_REMOVE_RESOURCE);
+    }
+}
+
+
+static void
+plan_resource(const view_t *v)
+{
+    v->plan->state = state_of_pod(v);
+    v->plan->progress = "Applying";
+    if (!held_back(v)) {
+        act(v->plan, MC_ACTION_ENSURE_RESOURCE);
+    } else if (v->plan->state == MC_STATE_PENDING) {
+        v->plan->state = MC_STATE_FAILED;
+    }
+}
+
+
+static void
+plan_paused(const view_t *v)
+{
+    v->plan->paused = true;
+    v->plan->state = state_of_pod(v);
+    v->plan->progress = "Paused";
 }
 
 
@@ -242,7 +301,7 @@ plan_stopped(const view_t *v)
 {
     mc_plan_t  *plan = v->plan;
 
-    if (v->obs->pod == MC_POD_RUNNING) {
+    if (has_pod(v)) {
         plan->state = MC_STATE_STOPPING;
         plan->progress = "Stopping";
         plan_stop(v);
@@ -302,7 +361,7 @@ plan_exited(const view_t *v)
     mc_plan_t         *plan = v->plan;
     int64_t            backoff = mc_backoff_ms(f->crashes), left;
 
-    if (!v->same_hash || !v->same_token
+    if (!v->same_hash || !v->same_token || f->made_old
         || (f->failure.count > 0 && f->failure.generation == v->s->generation))
     {
         plan_create(v);
@@ -355,8 +414,35 @@ restart_now(const view_t *v)
     if (v->same_hash) {
         return false;
     }
-    return nobody_online(f)
+    return f->window || nobody_online(f)
            || (f->ping == MC_PING_FAILED && !f->was_ready);
+}
+
+
+/* What can be put right while the game runs. */
+static void
+plan_mend(const view_t *v)
+{
+    const mc_observed_t  *obs = v->obs;
+    const mc_facts_t     *f = v->facts;
+    bool                  running = obs->pod == MC_POD_RUNNING;
+    bool                  hot = running && f->hot && f->ping == MC_PING_ANSWERED;
+
+    if (!obs->stale && !(running && obs->resize) && !hot) {
+        return;
+    }
+    if (held_back_by(v, &f->mending)) {
+        return;
+    }
+    if (obs->stale) {
+        act(v->plan, MC_ACTION_APPLY);
+    }
+    if (running && obs->resize) {
+        act(v->plan, MC_ACTION_RESIZE);
+    }
+    if (hot) {
+        act(v->plan, MC_ACTION_HOT);
+    }
 }
 
 
@@ -379,14 +465,22 @@ plan_pod_running(const view_t *v)
     plan->progressing = !f->was_ready;
     plan->ask_players = !v->same_hash && f->players == 0;
     plan->restart_pending = !v->same_hash && !plan->ask_players;
+    if (plan->restart_pending && f->window_ms > 0) {
+        wait_for(plan, f->window_ms);
+    }
+    if (v->obs->trouble.reason[0] != '\0') {
+        degrade(plan, v->obs->trouble.reason, v->obs->trouble.message);
+    }
 
     if (f->was_ready) {
         if (f->ping == MC_PING_FAILED) {
             degrade(plan, "Unresponsive",
                     "the server runs but does not answer status pings");
         }
+        plan_mend(v);
         return;
     }
+    plan_mend(v);
     if (f->crashes > 1) {
         degrade(plan, "CrashLoopBackOff",
                 "the server ended several times in a row and was started again");
@@ -398,6 +492,58 @@ plan_pod_running(const view_t *v)
     } else {
         wait_for(plan, left);
     }
+}
+
+
+/* Whether the engine's own attempts lead nowhere without a change. */
+static bool
+hopeless(const mc_observed_t *obs)
+{
+    static const char *const  reasons[] = {
+        "ImageMissing", "InvalidImageName", "AddonInvalid", "Invalid"
+    };
+
+    if (strcmp(obs->trouble.reason, "CrashLoopBackOff") == 0
+        || strcmp(obs->trouble.reason, "OOMKilled") == 0)
+    {
+        return obs->restarts >= RESTARTS_FAILED;
+    }
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (strcmp(obs->trouble.reason, reasons[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+
+/* The engine is at it. A pod made from another spec has no players yet, and
+ * perhaps never will have: it makes room at once. */
+static void
+plan_pending(const view_t *v)
+{
+    const mc_observed_t  *obs = v->obs;
+    mc_plan_t            *plan = v->plan;
+
+    if (obs->pod_hash[0] != '\0' && (!v->same_hash || !v->same_token)) {
+        plan->state = MC_STATE_STARTING;
+        plan->progress = "Restarting";
+        plan_stop(v);
+        return;
+    }
+
+    plan->state = MC_STATE_STARTING;
+    plan->progress = "Starting";
+    plan->progressing = true;
+    if (obs->trouble.reason[0] != '\0') {
+        degrade(plan, obs->trouble.reason, obs->trouble.message);
+        if (hopeless(obs)) {
+            plan->state = MC_STATE_FAILED;
+            plan->progress = "Failed";
+            plan->progressing = false;
+        }
+    }
+    plan_mend(v);
 }
 
 
@@ -426,14 +572,12 @@ plan_run(const view_t *v)
         plan_pod_running(v);
         break;
     case MC_POD_PENDING:
-        plan->state = MC_STATE_STARTING;
-        plan->progress = "Starting";
-        plan->progressing = true;
+        plan_pending(v);
         break;
     case MC_POD_STOPPING:
         plan->state = MC_STATE_STOPPING;
         plan->progress = "Restarting";
-        plan->progressing = true;
+        plan_stop(v);
         break;
     }
 }
@@ -458,9 +602,18 @@ mc_plan(const mc_server_t *s, const mc_observed_t *obs, const char *hash,
 
     if (s->deleted) {
         plan_delete(&v);
+    } else if (obs->resource_deleting) {
+        plan_renew(&v);
+    } else if (obs->paused) {
+        plan_paused(&v);
+    } else if (obs->resource_stale) {
+        plan_resource(&v);
     } else if (strcmp(policy, "Stopped") == 0) {
         plan_stopped(&v);
     } else {
         plan_run(&v);
+    }
+    if (plan->degraded[0] == '\0' && obs->storage_trouble.reason[0] != '\0') {
+        degrade(plan, obs->storage_trouble.reason, obs->storage_trouble.message);
     }
 }

@@ -23,14 +23,19 @@ const char *mc_state_name(mc_state_t state);
 mc_state_t mc_state_from_name(const char *name);
 
 typedef enum {
+    MC_ACTION_ENSURE_RESOURCE,  /* the MinecraftServer as the source says */
     MC_ACTION_ENSURE_STORAGE,
     MC_ACTION_CREATE,
     MC_ACTION_START,            /* the existing pod again */
     MC_ACTION_ANNOUNCE,         /* tell the players */
     MC_ACTION_CONSOLE_STOP,     /* "stop" on the console */
     MC_ACTION_STOP,             /* TERM, and KILL after the grace time */
+    MC_ACTION_APPLY,            /* what is beside the running pod */
+    MC_ACTION_RESIZE,           /* the running pod's CPU */
+    MC_ACTION_HOT,              /* what the console can change (hot.h) */
     MC_ACTION_REMOVE,           /* the pod */
     MC_ACTION_REMOVE_STORAGE,
+    MC_ACTION_REMOVE_RESOURCE,
     MC_ACTION_FINALIZE,         /* a tombstone with nothing left behind it */
     MC_ACTION_N
 } mc_action_t;
@@ -64,10 +69,18 @@ typedef struct {
     bool            console_failed; /* it did not: a signal must do */
     bool            stopped;        /* the exit is one that we asked for */
 
+    bool            hot;            /* the running game lacks what its console
+                                     * can change */
+    bool            made_old;       /* so does what the pod was made from, or
+                                     * nobody knows */
+    bool            window;         /* spec.updateWindow is open */
+    int64_t         window_ms;      /* look again after so long, 0: no need */
+
     unsigned        crashes;        /* in a row */
     int64_t         crashed_ms;     /* the exit that was counted last */
 
-    mc_failure_t    failure;
+    mc_failure_t    failure;        /* of the way to a pod, or from one */
+    mc_failure_t    mending;        /* of what is done to a running one */
 
     char            blocked_reason[48];     /* the spec cannot be run */
     char            blocked_message[400];
@@ -88,6 +101,7 @@ typedef struct {
     bool         progressing;
     bool         in_sync;       /* the pod is made from the present spec */
     bool         restart_pending;
+    bool         paused;        /* nothing is done, only told */
     bool         ask_players;   /* a restart hangs on it: ping now, look again */
     const char  *progress;      /* reason of the condition Progressing */
     char         degraded[48];  /* reason of the condition Degraded, "" none */
@@ -105,8 +119,11 @@ void mc_facts_observe(mc_facts_t *facts, const mc_observed_t *obs);
 
 /* Remembers that an action failed. Without retry the longest backoff applies at
  * once: somebody may still load the image or free the port. */
-void mc_facts_fail(mc_facts_t *facts, int64_t generation, const char *reason,
-    const char *message, bool retry, int64_t now_ms);
+void mc_facts_fail(mc_facts_t *facts, mc_action_t action, int64_t generation,
+    const char *reason, const char *message, bool retry, int64_t now_ms);
+
+/* The place where failures of such an action are remembered. */
+mc_failure_t *mc_facts_failure(mc_facts_t *facts, mc_action_t action);
 
 /* Milliseconds before attempt n+1 after n failures in a row: 1 s, doubled up
  * to 5 minutes. */

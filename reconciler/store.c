@@ -563,7 +563,7 @@ mc_store_destroy(mc_store_t *store)
 bool
 mc_store_up(const mc_store_t *store)
 {
-    return store->conn != NULL;
+    return store != NULL && store->conn != NULL;
 }
 
 
@@ -573,7 +573,7 @@ mc_store_query(mc_store_t *store, int id, const char *const *params,
 {
     segment_t  *seg;
 
-    if (store->conn == NULL || store->waiting.n >= QUEUE_MAX) {
+    if (!mc_store_up(store) || store->waiting.n >= QUEUE_MAX) {
         return -1;
     }
     seg = segment_create(id, params);

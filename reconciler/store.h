@@ -1,6 +1,7 @@
 /*
  * The database: one connection, in libpq's pipeline mode, on the loop.
- * Statements are those of sql/statements.sql, prepared when first used.
+ * Statements are those of sql/statements.sql, prepared when first used. A store
+ * that is NULL is a database that is never there.
  */
 
 #ifndef MC_STORE_H

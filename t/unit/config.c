@@ -88,6 +88,38 @@ test_environment(void)
 
 
 static void
+test_kubernetes(void)
+{
+    char  *env[] = { "KUBECONFIG=/a:/b", "HOME=/nowhere", NULL };
+    char  *home[] = { "HOME=/nowhere", NULL };
+
+    is_int(load("engine kubernetes; database_url \"\"; redis_url \"\";", env), 0,
+           "neither database nor Redis");
+    ok(mc_config_on_kubernetes(&conf), "on Kubernetes");
+    is(conf.database_url, "", "no database");
+    is(conf.kubeconfig, "/a:/b", "the environment's KUBECONFIG");
+    is(conf.kube_namespace, "", "all namespaces");
+    is(conf.kube_namespace_prefix, "mchost-", "kube_namespace_prefix");
+    is_int(conf.kube_qps, 50, "kube_qps");
+    is_int(conf.kube_burst, 100, "kube_burst");
+
+    is_int(load("engine kubernetes; kubeconfig /c; kube_namespace games;", env), 0,
+           "a kubeconfig");
+    is(conf.kubeconfig, "/c", "the setting wins");
+    is(conf.kube_namespace, "games", "kube_namespace");
+    is_int(load("engine kubernetes;", home), 0, "no kubeconfig anywhere");
+    is(conf.kubeconfig, "", "is in the cluster");
+
+    is_int(load("database_url \"\";", nothing), -1, "Podman needs a database");
+    ok(strstr(err, "database_url") != NULL, "%s", err);
+    is_int(load("redis_url \"\";", nothing), -1, "and Redis");
+    ok(strstr(err, "redis_url") != NULL, "%s", err);
+    is_int(load("", env), 0, "without Kubernetes");
+    is(conf.kubeconfig, "", "no kubeconfig is looked for");
+}
+
+
+static void
 test_errors(void)
 {
     static const struct { const char *text; int line; const char *says; }  cases[] = {
@@ -103,7 +135,13 @@ test_errors(void)
         { "game_ports 200-100;", 1, "range of ports" },
         { "game_ports 0-70000;", 1, "range of ports" },
         { "redis_url tcp://x;", 1, "unix:/path" },
-        { "engine docker;", 1, "podman" },
+        { "engine docker;", 1, "podman or kubernetes" },
+        { "kube_namespace Games;", 1, "as namespaces are named" },
+        { "kube_namespace games-;", 1, "as namespaces are named" },
+        { "kube_namespace_prefix a.b;", 1, "as namespaces are named" },
+        { "kube_namespace_prefix a123456789b123456789c12345678;", 1,
+          "as namespaces are named" },
+        { "kube_qps 0;", 1, "kube_qps" },
         { "admin_listen 9465;", 1, "off" },
         { "redis_password \"abc;\n", 1, "quote" },
         { "secret_file \"\";", 1, "must not be empty" },
@@ -131,6 +169,7 @@ main(void)
     test_defaults();
     test_file();
     test_environment();
+    test_kubernetes();
     test_errors();
     mc_config_free(&conf);
     unlink(file);

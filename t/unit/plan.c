@@ -2,81 +2,7 @@
  * The planner.
  */
 
-#include "plan.h"
-#include "pool.h"
-#include "tap.h"
-
-#define NOW    1000000000LL
-#define HASH   "hash-a"
-#define TIMEOUT 600000
-
-static pool_t         pool = { .left = -1 };
-static mc_server_t    server;
-static mc_observed_t  obs;
-static mc_facts_t     facts;
-static mc_plan_t      plan;
-
-
-static void
-spec(const char *text)
-{
-    mc_alloc_t       a = { pool_alloc, &pool };
-    mc_json_error_t  err;
-
-    server.spec = mc_json_parse(&a, text, strlen(text), &err);
-}
-
-
-/* A server that is wanted, of which nothing is there yet. */
-static void
-reset(const char *text)
-{
-    memset(&server, 0, sizeof(server));
-    memset(&obs, 0, sizeof(obs));
-    memset(&facts, 0, sizeof(facts));
-    server.generation = 3;
-    facts.players = -1;
-    spec(text);
-}
-
-
-/* One that runs as it should. */
-static void
-reset_running(const char *text)
-{
-    reset(text);
-    obs.volume = obs.secret = true;
-    obs.pod = MC_POD_RUNNING;
-    obs.started_ms = NOW - 60000;
-    strcpy(obs.pod_hash, HASH);
-    facts.ping = MC_PING_ANSWERED;
-    facts.was_ready = true;
-    facts.players = 0;
-    facts.pinged_ms = NOW;
-    facts.recount_ms = 0;
-}
-
-
-static const char *
-actions(int64_t now)
-{
-    static char  text[200];
-
-    mc_facts_observe(&facts, &obs);
-    mc_plan(&server, &obs, HASH, &facts, now, TIMEOUT, &plan);
-    text[0] = '\0';
-    for (unsigned i = 0; i < plan.n; i++) {
-        strcat(strcat(text, i > 0 ? " " : ""), mc_action_name(plan.actions[i]));
-    }
-    return text;
-}
-
-
-static const char *
-state(void)
-{
-    return mc_state_name(plan.state);
-}
+#include "plan_case.h"
 
 
 static void
@@ -173,7 +99,7 @@ test_stop_without_console(void)
     is(actions(NOW), "stop", "a console that fails is replaced by a signal");
     is_int(plan.grace_s, 60, "with the whole grace time");
 
-    mc_facts_fail(&facts, 3, "EngineError", "no", true, NOW);
+    mc_facts_fail(&facts, MC_ACTION_CREATE, 3, "EngineError", "no", true, NOW);
     is(actions(NOW), "", "a failed stop is not repeated at once");
     is(state(), "Stopping", "stopping all the same");
     is(plan.degraded, "EngineError", "with the reason");
@@ -316,7 +242,7 @@ test_failure(void)
     for (int i = 1; i <= 11; i++) {
         int64_t  want = i < 10 ? 1000LL << (i - 1) : 300000;
 
-        mc_facts_fail(&facts, 3, "ImageNotFound", "there is no such image", true, t);
+        mc_facts_fail(&facts, MC_ACTION_CREATE, 3, "ImageNotFound", "there is no such image", true, t);
         is(actions(t), "", "failure %d", i);
         is_int(plan.wait_ms, want, "is waited out");
         is(state(), "Failed", "failed");
@@ -331,18 +257,18 @@ test_failure(void)
     is(actions(t - 200000), "ensure_storage create", "a new generation is tried at once");
     is(plan.degraded, "", "without the old reason");
 
-    mc_facts_fail(&facts, 4, "InvalidSpec", "no", false, t);
+    mc_facts_fail(&facts, MC_ACTION_CREATE, 4, "InvalidSpec", "no", false, t);
     is(actions(t), "", "what only a change can help");
     is_int(plan.wait_ms, 300000, "is retried after the longest backoff");
     ok(!plan.progressing, "nothing progresses");
-    mc_facts_fail(&facts, 5, "x", "y", true, t);
+    mc_facts_fail(&facts, MC_ACTION_CREATE, 5, "x", "y", true, t);
     is_int(facts.failure.count, 1, "failures are counted per generation");
 
     reset("{}");
     obs.pod = MC_POD_EXITED;
     strcpy(obs.pod_hash, HASH);
     facts.stopped = true;
-    mc_facts_fail(&facts, 3, "StartFailed", "port in use", true, NOW);
+    mc_facts_fail(&facts, MC_ACTION_CREATE, 3, "StartFailed", "port in use", true, NOW);
     is(actions(NOW), "", "a failed start");
     is(actions(NOW + 1000), "remove ensure_storage create", "is tried with a new pod");
 }
@@ -392,7 +318,7 @@ test_delete(void)
     actions(NOW);
     ok(plan.world, "a purge takes it");
 
-    mc_facts_fail(&facts, 3, "VolumeInUse", "in use", true, NOW);
+    mc_facts_fail(&facts, MC_ACTION_CREATE, 3, "VolumeInUse", "in use", true, NOW);
     is(actions(NOW), "", "a failure is waited out");
     is(state(), "Deleting", "still deleting");
     is_int(plan.wait_ms, 1000, "then");
@@ -413,15 +339,18 @@ test_converges(void)
 {
     int  stuck = 0, doubles = 0;
 
-    for (int from = 0; from < 4; from++) {
+    for (int from = 0; from < 12; from++) {
         for (int wish = 0; wish < 3; wish++) {
             int64_t  now = NOW;
             int      i;
 
             reset(wish == 1 ? "{\"runPolicy\":\"Stopped\"}" : "{}");
             server.deleted = wish == 2;
-            obs.pod = from;
-            strcpy(obs.pod_hash, from == 0 ? "" : from == 1 ? "old" : HASH);
+            obs.pod = from % 6;
+            obs.self_healing = from >= 6;
+            obs.resource = obs.self_healing;
+            strcpy(obs.pod_hash, obs.pod == MC_POD_ABSENT ? ""
+                                 : obs.pod == MC_POD_CREATED ? "old" : HASH);
             obs.started_ms = now - 1000;
             obs.finished_ms = now;
 
@@ -431,7 +360,8 @@ test_converges(void)
                     switch (plan.actions[k]) {
                     case MC_ACTION_CREATE:
                         doubles += obs.pod != MC_POD_ABSENT;
-                        obs.pod = MC_POD_RUNNING;
+                        obs.pod = obs.self_healing ? MC_POD_PENDING
+                                                   : MC_POD_RUNNING;
                         strcpy(obs.pod_hash, HASH);
                         obs.started_ms = now;
                         break;
@@ -441,7 +371,8 @@ test_converges(void)
                         break;
                     case MC_ACTION_CONSOLE_STOP:
                     case MC_ACTION_STOP:
-                        obs.pod = MC_POD_EXITED;
+                        obs.pod = obs.self_healing ? MC_POD_STOPPING
+                                                   : MC_POD_EXITED;
                         obs.finished_ms = now;
                         break;
                     case MC_ACTION_REMOVE:
@@ -453,6 +384,13 @@ test_converges(void)
                     default:
                         break;
                     }
+                }
+                /* What goes on by itself, when nothing is done to it. */
+                if (plan.n == 0 && obs.pod == MC_POD_PENDING) {
+                    obs.pod = MC_POD_RUNNING;
+                    obs.started_ms = now;
+                } else if (plan.n == 0 && obs.pod == MC_POD_STOPPING) {
+                    obs.pod = MC_POD_ABSENT;
                 }
                 /* Everything is forgotten between two steps. */
                 memset(&facts, 0, sizeof(facts));
