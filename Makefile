@@ -57,7 +57,7 @@ test: test-packages build asan fuzz-replay t/e2e/node_modules  ## every test, or
 .PHONY: build gen module reconciler unit asan
 build: module reconciler   ## the nginx module and the reconciler
 
-gen: $(GEN_FILES)
+gen: $(GEN_FILES) conf/kubernetes/crd.yaml  ## what is made from sql/ and from the schema
 
 $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c &: sql/statements.sql $(wildcard sql/migrations/*.sql) tools/sql2c.awk
 	@mkdir -p $(GEN)
@@ -66,6 +66,14 @@ $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c &: sql/statements.sql $(wildcard sql/m
 $(GEN)/mc_schema_json.c: conf/minecraftserver.schema.json tools/embed.awk
 	@mkdir -p $(GEN)
 	awk -v name=mc_schema_json -v header=mc_schema.h -f tools/embed.awk $< > $@.tmp && mv $@.tmp $@
+
+# The CustomResourceDefinition is committed: users apply it as it is.
+conf/kubernetes/crd.yaml: conf/minecraftserver.schema.json tools/crd.in tools/schema.c
+	@$(MAKE) -s $(BUILD)/schema
+	$(BUILD)/schema crd tools/crd.in > $@.tmp && mv $@.tmp $@
+
+$(BUILD)/schema: tools/schema.c $(wildcard common/*.[ch]) $(GEN_FILES)
+	$(CC) $(CFLAGS) $(INC) -o $@ $(filter %.c,$^) -lyajl -lm
 
 # Objects: $(BUILD)/obj for the reconciler and unit tests, $(BUILD)/san the
 # same with sanitizers.

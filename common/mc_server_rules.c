@@ -365,3 +365,24 @@ mc_server_validate_spec(const mc_schema_t *schema, const mc_json_t *spec,
     check_rules(&f, spec);
     return f.n;
 }
+
+unsigned
+mc_server_validate_change(const mc_json_t *from, const mc_json_t *to,
+    mc_schema_error_t *errors, unsigned max)
+{
+    faults_t     f = { errors, 0, max };
+    const char  *was, *is;
+
+    if (quantity(to, "storage.size", "10Gi")
+        < quantity(from, "storage.size", "10Gi"))
+    {
+        fault(&f, "shrink", "a volume never shrinks", "/spec/storage/size");
+    }
+    was = mc_json_str(mc_json_at(from, "storage.storageClassName"), "");
+    is = mc_json_str(mc_json_at(to, "storage.storageClassName"), "");
+    if (strcmp(was, is) != 0) {
+        fault(&f, "immutable", "cannot be changed: the volume is made",
+              "/spec/storage/storageClassName");
+    }
+    return f.n;
+}

@@ -20,6 +20,11 @@ unsigned mc_server_validate(const mc_schema_t *schema, const mc_json_t *doc,
 unsigned mc_server_validate_spec(const mc_schema_t *schema,
     const mc_json_t *spec, mc_schema_error_t *errors, unsigned max);
 
+/* What a change of a spec must not do: take room from the world, or give it
+ * another class of storage. Both specs have their defaults. */
+unsigned mc_server_validate_change(const mc_json_t *from, const mc_json_t *to,
+    mc_schema_error_t *errors, unsigned max);
+
 /* 1 when software of this type runs only after the EULA was accepted: every
  * type but "demo" and "velocity". */
 int mc_server_needs_eula(const char *type);
