@@ -93,10 +93,17 @@ sub recv_frame {
         my $f = $self->_parse;
         return $f if $f;
         my $left = $end - time;
-        die "no frame within the time limit\n" if $left <= 0 || !IO::Select->new($self->{s})->can_read($left);
+        die 'no frame within the time limit, asked for at ' . _asked() . "\n" if $left <= 0 || !IO::Select->new($self->{s})->can_read($left);
         my $n = sysread $self->{s}, $self->{in}, 65536, length $self->{in};
         return undef if !$n;
     }
+}
+
+# The lines of the test that led here.
+sub _asked {
+    my @at;
+    for (my $i = 0; my @c = caller $i; $i++) { push @at, "$c[1]:$c[2]" if $c[1] =~ /\.t$/ }
+    return join ', from ', @at;
 }
 
 sub _parse {
