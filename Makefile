@@ -59,9 +59,10 @@ build: module reconciler   ## the nginx module and the reconciler
 
 gen: $(GEN_FILES) conf/kubernetes/crd.yaml  ## what is made from sql/ and from the schema
 
-$(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c &: sql/statements.sql $(wildcard sql/migrations/*.sql) tools/sql2c.awk
+SQL := sql/statements.sql sql/statements_resources.sql
+$(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c &: $(SQL) $(wildcard sql/migrations/*.sql) tools/sql2c.awk
 	@mkdir -p $(GEN)
-	awk -v gen=$(GEN) -f tools/sql2c.awk sql/statements.sql $(sort $(wildcard sql/migrations/*.sql))
+	awk -v gen=$(GEN) -f tools/sql2c.awk $(SQL) $(sort $(wildcard sql/migrations/*.sql))
 
 $(GEN)/mc_schema_json.c: conf/minecraftserver.schema.json tools/embed.awk
 	@mkdir -p $(GEN)

@@ -370,3 +370,24 @@ mc_json_sorted(const mc_alloc_t *a, const mc_json_t *obj)
     }
     return v;
 }
+
+int
+mc_json_equal(const mc_json_t *a, const mc_json_t *b)
+{
+    const mc_json_t  *m, *o;
+
+    if (a->type != b->type || a->n != b->n) {
+        return 0;
+    }
+    if (a->type == MC_JSON_STRING || a->type == MC_JSON_NUMBER) {
+        return a->len == b->len && memcmp(a->str, b->str, a->len) == 0;
+    }
+    for (m = a->child, o = b->child; m; m = m->next, o = o->next) {
+        const mc_json_t  *other = m->key ? mc_json_get(b, m->key) : o;
+
+        if (other == NULL || !mc_json_equal(m, other)) {
+            return 0;
+        }
+    }
+    return 1;
+}

@@ -80,6 +80,10 @@ int mc_json_set(const mc_alloc_t *a, mc_json_t *obj, const char *key,
 int mc_json_add(mc_json_t *arr, mc_json_t *v);
 void mc_json_remove(mc_json_t *obj, const char *key);
 
+/* 1 when both are the same value: members in whatever order, numbers as they
+ * are written. */
+int mc_json_equal(const mc_json_t *a, const mc_json_t *b);
+
 /* JSON merge patch, RFC 7396: patch applied to target, which is changed.
  * Returns the result, NULL when memory is out. */
 mc_json_t *mc_json_merge_patch(const mc_alloc_t *a, mc_json_t *target,

@@ -34,8 +34,8 @@ ngx_http_mchost_server_action(ngx_http_mchost_ctx_t *ctx)
     params[2].len = MC_UUID_LEN;
     params[3] = *ngx_http_mchost_request_id(ctx->request);
 
-    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_ACTION, params,
-                                 ngx_http_mchost_action_step);
+    return ngx_http_mchost_query_once(ctx, MC_SQL_SERVER_ACTION, params,
+                                      ngx_http_mchost_action_step);
 }
 
 
@@ -43,9 +43,10 @@ static ngx_int_t
 ngx_http_mchost_action_step(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply)
 {
+    ngx_str_t  operation;
+
     if (ngx_http_mchost_rows(reply) != 1) {
-        return ngx_http_mchost_problem(ctx->request, NGX_HTTP_NOT_FOUND,
-                                       "There is no such server.");
+        return ngx_http_mchost_no_server(ctx);
     }
 
     if (!ngx_http_mchost_field_bool(reply, 0)) {
@@ -54,9 +55,72 @@ ngx_http_mchost_action_step(ngx_http_mchost_ctx_t *ctx,
                                        "instead.");
     }
 
+    operation = ngx_http_mchost_field(reply, 2);
+
+    if (ngx_http_mchost_location(ctx, "/servers/%V/operations/%V", &ctx->id,
+                                 &operation)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     ngx_http_mchost_wake(ctx, (char *) ctx->id.data, ctx->id.len);
 
     return ngx_http_mchost_reply_field(ctx, NGX_HTTP_ACCEPTED, reply, 1, -1);
+}
+
+
+/* -- GET /servers/{id}/operations/{operation} -- */
+
+ngx_int_t
+ngx_http_mchost_server_operation(ngx_http_mchost_ctx_t *ctx)
+{
+    ngx_str_t  params[2];
+
+    if (!mc_uuid_valid((char *) ctx->sub.data, ctx->sub.len)) {
+        return ngx_http_mchost_problem(ctx->request, NGX_HTTP_NOT_FOUND,
+                                       "There is no such operation.");
+    }
+
+    params[0] = ctx->id;
+    params[1] = ctx->sub;
+
+    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_OPERATION, params,
+                                 ngx_http_mchost_document_step);
+}
+
+
+/* -- what only a later feature can do -- */
+
+static ngx_int_t
+ngx_http_mchost_not_there_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    u_char                   detail[64];
+    ngx_http_mchost_fault_t  fault;
+
+    if (ngx_http_mchost_rows(reply) != 1) {
+        return ngx_http_mchost_no_server(ctx);
+    }
+
+    ngx_sprintf(detail, "This platform has no feature \"%s\" yet.%Z",
+                ctx->route->action);
+
+    fault.pointer[0] = '\0';
+    fault.code = ctx->route->action;
+    fault.message = "the feature is not there yet";
+
+    return ngx_http_mchost_problem_faults(ctx->request,
+                                          NGX_HTTP_NOT_IMPLEMENTED,
+                                          (char *) detail, &fault, 1);
+}
+
+
+ngx_int_t
+ngx_http_mchost_not_there_yet(ngx_http_mchost_ctx_t *ctx)
+{
+    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_EXISTS, &ctx->id,
+                                 ngx_http_mchost_not_there_step);
 }
 
 
@@ -172,8 +236,7 @@ ngx_http_mchost_console_step(ngx_http_mchost_ctx_t *ctx,
     mc_json_t  *value;
 
     if (ngx_http_mchost_rows(reply) != 1) {
-        return ngx_http_mchost_problem(ctx->request, NGX_HTTP_NOT_FOUND,
-                                       "There is no such server.");
+        return ngx_http_mchost_no_server(ctx);
     }
 
     if (ngx_http_mchost_worker->redis == NULL) {

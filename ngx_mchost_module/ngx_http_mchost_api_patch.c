@@ -1,8 +1,9 @@
 /*
- * PATCH /servers/{id}: read, merge here, write if nobody else did meanwhile.
+ * PATCH and PUT of /servers/{id}: read, merge or replace here, write if nobody
+ * else did meanwhile.
  */
 
-#include "ngx_http_mchost_request.h"
+#include "ngx_http_mchost_router.h"
 
 #define NGX_HTTP_MCHOST_PATCH_TRIES  3
 
@@ -32,6 +33,21 @@ ngx_http_mchost_server_patch(ngx_http_mchost_ctx_t *ctx)
 }
 
 
+/* Who replaces a document has to say which one. */
+
+ngx_int_t
+ngx_http_mchost_server_put(ngx_http_mchost_ctx_t *ctx)
+{
+    if (ctx->request->headers_in.if_match == NULL) {
+        return ngx_http_mchost_problem(ctx->request, 428,
+                                       "Say with If-Match which generation "
+                                       "is to be replaced.");
+    }
+
+    return ngx_http_mchost_server_patch(ctx);
+}
+
+
 static ngx_int_t
 ngx_http_mchost_stale(ngx_http_mchost_ctx_t *ctx)
 {
@@ -41,12 +57,11 @@ ngx_http_mchost_stale(ngx_http_mchost_ctx_t *ctx)
 }
 
 
-/* The document {name, spec} with the patch applied; NULL when memory is out.
- * *before is the text of the spec as it was. */
+/* The document {name, spec} as it is; NULL when memory is out. */
 
 static mc_json_t *
-ngx_http_mchost_patch_merge(ngx_http_mchost_ctx_t *ctx,
-    ngx_mchost_pg_reply_t *reply, ngx_str_t *before)
+ngx_http_mchost_patch_before(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
 {
     ngx_str_t         text, name;
     mc_json_t        *document, *spec;
@@ -58,13 +73,7 @@ ngx_http_mchost_patch_merge(ngx_http_mchost_ctx_t *ctx,
     spec = mc_json_parse(&ctx->alloc, (char *) text.data, text.len, &error);
     document = mc_json_object(&ctx->alloc);
 
-    if (spec == NULL || document == NULL) {
-        return NULL;
-    }
-
-    *before = ngx_http_mchost_json_text(ctx, spec);
-
-    if (before->data == NULL
+    if (spec == NULL || document == NULL
         || mc_json_set(&ctx->alloc, document, "name",
                        mc_json_string(&ctx->alloc, (char *) name.data,
                                       name.len))
@@ -74,22 +83,26 @@ ngx_http_mchost_patch_merge(ngx_http_mchost_ctx_t *ctx,
         return NULL;
     }
 
-    return mc_json_merge_patch(&ctx->alloc, document, ctx->body);
+    return document;
 }
 
 
-static ngx_int_t
-ngx_http_mchost_patch_renamed(ngx_http_mchost_ctx_t *ctx)
+/* The document as it is to be; NULL when memory is out. */
+
+static mc_json_t *
+ngx_http_mchost_patch_after(ngx_http_mchost_ctx_t *ctx,
+    const mc_json_t *before)
 {
-    ngx_http_mchost_fault_t  fault;
+    mc_json_t  *document;
 
-    ngx_sprintf((u_char *) fault.pointer, "/name%Z");
-    fault.code = "immutable";
-    fault.message = "the name of a server cannot be changed";
+    if (ctx->route->body == NGX_HTTP_MCHOST_BODY_JSON) {
+        return mc_json_copy(&ctx->alloc, ctx->body);    /* tries are many */
+    }
 
-    return ngx_http_mchost_problem_faults(ctx->request, 422,
-                                          "The document is not valid.",
-                                          &fault, 1);
+    document = mc_json_copy(&ctx->alloc, before);
+
+    return document ? mc_json_merge_patch(&ctx->alloc, document, ctx->body)
+                    : NULL;
 }
 
 
@@ -119,8 +132,8 @@ ngx_http_mchost_patch_read(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply)
 {
     ngx_int_t    rc;
-    ngx_str_t    generation, name, owner, before, after;
-    mc_json_t   *document, *renamed;
+    ngx_str_t    generation, owner, spec;
+    mc_json_t   *was, *document;
 
     if (ngx_http_mchost_rows(reply) != 1) {
         return ngx_http_mchost_problem(ctx->request, NGX_HTTP_NOT_FOUND,
@@ -129,7 +142,6 @@ ngx_http_mchost_patch_read(ngx_http_mchost_ctx_t *ctx,
 
     generation = ngx_http_mchost_field(reply, NGX_HTTP_MCHOST_GET_GENERATION);
     owner = ngx_http_mchost_field(reply, NGX_HTTP_MCHOST_GET_OWNER);
-    name = ngx_http_mchost_field(reply, NGX_HTTP_MCHOST_GET_NAME);
 
     if (ngx_http_mchost_if_match(ctx->request, &generation)
         == NGX_HTTP_MCHOST_MATCH_NO)
@@ -148,31 +160,18 @@ ngx_http_mchost_patch_read(ngx_http_mchost_ctx_t *ctx,
                                        "in Kubernetes: change it there.");
     }
 
-    renamed = mc_json_get(ctx->body, "name");
+    was = ngx_http_mchost_patch_before(ctx, reply);
+    document = was ? ngx_http_mchost_patch_after(ctx, was) : NULL;
 
-    if (renamed && (renamed->type != MC_JSON_STRING
-                    || renamed->len != name.len
-                    || ngx_strncmp(renamed->str, name.data, name.len) != 0))
-    {
-        return ngx_http_mchost_patch_renamed(ctx);
-    }
-
-    document = ngx_http_mchost_patch_merge(ctx, reply, &before);
     if (document == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (!ngx_http_mchost_document_check(ctx, document, &rc)) {
+    if (!ngx_http_mchost_change_check(ctx, was, document, &rc)) {
         return rc;
     }
 
-    after = ngx_http_mchost_json_text(ctx, mc_json_get(document, "spec"));
-    if (after.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (after.len == before.len
-        && ngx_memcmp(after.data, before.data, after.len) == 0)
+    if (mc_json_equal(mc_json_get(was, "spec"), mc_json_get(document, "spec")))
     {
         /* nothing to change: not a new generation */
 
@@ -181,7 +180,13 @@ ngx_http_mchost_patch_read(ngx_http_mchost_ctx_t *ctx,
                                            NGX_HTTP_MCHOST_GET_GENERATION);
     }
 
-    return ngx_http_mchost_patch_write(ctx, &generation, &after);
+    spec = ngx_http_mchost_json_text(ctx, mc_json_get(document, "spec"));
+
+    if (spec.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_mchost_patch_write(ctx, &generation, &spec);
 }
 
 

@@ -5,8 +5,6 @@
 #include "ngx_http_mchost_request.h"
 
 
-static ngx_int_t ngx_http_mchost_list_step(ngx_http_mchost_ctx_t *ctx,
-    ngx_mchost_pg_reply_t *reply);
 static ngx_int_t ngx_http_mchost_get_step(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply);
 static ngx_int_t ngx_http_mchost_create_step(ngx_http_mchost_ctx_t *ctx,
@@ -15,7 +13,7 @@ static ngx_int_t ngx_http_mchost_delete_step(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply);
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_mchost_no_server(ngx_http_mchost_ctx_t *ctx)
 {
     return ngx_http_mchost_problem(ctx->request, NGX_HTTP_NOT_FOUND,
@@ -28,34 +26,28 @@ ngx_http_mchost_no_server(ngx_http_mchost_ctx_t *ctx)
 ngx_int_t
 ngx_http_mchost_server_list(ngx_http_mchost_ctx_t *ctx)
 {
-    ngx_str_t  params[2];
+    ngx_str_t  params[4];
 
-    params[0] = ctx->limit;
+    ngx_http_mchost_page(ctx, params);
 
-    if (params[0].data == NULL) {
-        ngx_str_set(&params[0], "50");
+    params[2] = ctx->state;
+    params[3] = ctx->q;
+
+    if (params[2].data == NULL && params[3].data == NULL) {
+        return ngx_http_mchost_query(ctx, MC_SQL_SERVER_LIST, params,
+                                     ngx_http_mchost_document_step);
     }
 
-    params[1] = ctx->after;
-
-    if (params[1].data == NULL) {
-        ngx_str_set(&params[1], "");
+    if (params[2].data == NULL) {
+        ngx_str_set(&params[2], "");
     }
 
-    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_LIST, params,
-                                 ngx_http_mchost_list_step);
-}
-
-
-static ngx_int_t
-ngx_http_mchost_list_step(ngx_http_mchost_ctx_t *ctx,
-    ngx_mchost_pg_reply_t *reply)
-{
-    if (ngx_http_mchost_rows(reply) != 1) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (params[3].data == NULL) {
+        ngx_str_set(&params[3], "");
     }
 
-    return ngx_http_mchost_reply_field(ctx, NGX_HTTP_OK, reply, 0, -1);
+    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_SEARCH, params,
+                                 ngx_http_mchost_document_step);
 }
 
 
@@ -97,7 +89,7 @@ ngx_http_mchost_get_step(ngx_http_mchost_ctx_t *ctx,
 ngx_int_t
 ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx)
 {
-    char         audit[MC_UUID_LEN + 1];
+    char         id[MC_UUID_LEN + 1], audit[MC_UUID_LEN + 1];
     ngx_int_t    rc;
     ngx_str_t    params[5];
     mc_json_t   *name;
@@ -106,20 +98,13 @@ ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx)
         return rc;
     }
 
-    /* kept for the reply: the server's own id */
-
-    ctx->id.len = MC_UUID_LEN;
-    ctx->id.data = ngx_pnalloc(ctx->request->pool, MC_UUID_LEN + 1);
-    if (ctx->id.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_mchost_uuid7((char *) ctx->id.data);
+    ngx_http_mchost_uuid7(id);
     ngx_http_mchost_uuid7(audit);
 
     name = mc_json_get(ctx->body, "name");
 
-    params[0] = ctx->id;
+    params[0].data = (u_char *) id;
+    params[0].len = MC_UUID_LEN;
     params[1].data = (u_char *) name->str;
     params[1].len = name->len;
     params[2] = ngx_http_mchost_json_text(ctx,
@@ -132,8 +117,8 @@ ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_CREATE, params,
-                                 ngx_http_mchost_create_step);
+    return ngx_http_mchost_query_once(ctx, MC_SQL_SERVER_CREATE, params,
+                                      ngx_http_mchost_create_step);
 }
 
 
@@ -141,10 +126,9 @@ static ngx_int_t
 ngx_http_mchost_create_step(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply)
 {
-    ngx_str_t                    location;
-    ngx_http_request_t          *r;
-    ngx_http_mchost_fault_t      fault;
-    ngx_http_mchost_loc_conf_t  *mlcf;
+    ngx_str_t                 id;
+    ngx_http_request_t       *r;
+    ngx_http_mchost_fault_t   fault;
 
     r = ctx->request;
 
@@ -158,27 +142,13 @@ ngx_http_mchost_create_step(ngx_http_mchost_ctx_t *ctx,
                                             "up.", &fault, 1);
     }
 
-    mlcf = ngx_http_get_module_loc_conf(r, ngx_http_mchost_module);
+    id = ngx_http_mchost_field(reply, 2);
 
-    location.data = ngx_pnalloc(r->pool, mlcf->prefix.len
-                                         + sizeof("/servers/")
-                                         + MC_UUID_LEN);
-    if (location.data == NULL) {
+    if (ngx_http_mchost_location(ctx, "/servers/%V", &id) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    location.len = ngx_sprintf(location.data, "%V/servers/%V", &mlcf->prefix,
-                               &ctx->id)
-                   - location.data;
-
-    /* the header by itself: nginx would make it absolute, with a host and a
-     * port that a proxy before us need not have */
-
-    if (ngx_http_mchost_header(r, "Location", &location) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_mchost_wake(ctx, (char *) ctx->id.data, ctx->id.len);
+    ngx_http_mchost_wake(ctx, (char *) id.data, id.len);
 
     return ngx_http_mchost_reply_field(ctx, NGX_HTTP_CREATED, reply, 1, 0);
 }

@@ -5,30 +5,247 @@
 #include "ngx_http_mchost_router.h"
 
 
-static ngx_str_t *
+/* Two digits at p, or -1. */
+
+static int
+ngx_http_mchost_two(const u_char *p)
+{
+    return p[0] >= '0' && p[0] <= '9' && p[1] >= '0' && p[1] <= '9'
+           ? (p[0] - '0') * 10 + p[1] - '0' : -1;
+}
+
+
+/* Days since 1970 of a day of the Gregorian calendar. */
+
+static int64_t
+ngx_http_mchost_days(int year, int month, int day)
+{
+    if (month < 3) {
+        month += 12;
+        year--;
+    }
+
+    return (int64_t) 365 * year + year / 4 - year / 100 + year / 400
+           + (153 * month - 457) / 5 + day - 306 - 719163;
+}
+
+
+/* RFC 3339, without leap seconds; fractions are cut off. */
+
+ngx_int_t
+ngx_http_mchost_time(const ngx_str_t *value)
+{
+    int      month, day, hour, min, sec, zone;
+    u_char  *p, *last;
+
+    p = value->data;
+    last = p + value->len;
+
+    if (value->len < 20 || p[4] != '-' || p[7] != '-'
+        || (p[10] != 'T' && p[10] != 't' && p[10] != ' ')
+        || p[13] != ':' || p[16] != ':')
+    {
+        return NGX_ERROR;
+    }
+
+    month = ngx_http_mchost_two(p + 5);
+    day = ngx_http_mchost_two(p + 8);
+    hour = ngx_http_mchost_two(p + 11);
+    min = ngx_http_mchost_two(p + 14);
+    sec = ngx_http_mchost_two(p + 17);
+
+    if (ngx_http_mchost_two(p) < 19 || ngx_http_mchost_two(p + 2) < 0
+        || month < 1 || month > 12 || day < 1 || day > 31
+        || hour < 0 || hour > 23 || min < 0 || min > 59 || sec < 0 || sec > 59)
+    {
+        return NGX_ERROR;
+    }
+
+    sec += 60 * (60 * hour + min);
+    day = ngx_http_mchost_days(ngx_atoi(p, 4), month, day);
+
+    p += 19;
+
+    if (*p == '.') {
+        for (p++; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
+    }
+
+    if (last - p == 1 && (*p == 'Z' || *p == 'z')) {
+        return (ngx_int_t) day * 86400 + sec;
+    }
+
+    /* a "+" of a query that was not escaped may have become a space */
+
+    if (last - p != 6 || (*p != '+' && *p != '-' && *p != ' ') || p[3] != ':'
+        || ngx_http_mchost_two(p + 1) < 0 || ngx_http_mchost_two(p + 1) > 23
+        || ngx_http_mchost_two(p + 4) < 0 || ngx_http_mchost_two(p + 4) > 59)
+    {
+        return NGX_ERROR;
+    }
+
+    zone = 60 * (60 * ngx_http_mchost_two(p + 1) + ngx_http_mchost_two(p + 4));
+
+    return (ngx_int_t) day * 86400 + sec + (*p == '-' ? zone : -zone);
+}
+
+
+typedef ngx_uint_t (*ngx_http_mchost_arg_pt)(const ngx_str_t *value);
+
+typedef struct {
+    const char              *name;
+    size_t                   offset;    /* of its ngx_str_t in the context */
+    ngx_http_mchost_arg_pt   valid;
+    const char              *code;
+    const char              *message;   /* what is wrong when it is not */
+} ngx_http_mchost_arg_t;
+
+
+static ngx_uint_t
+ngx_http_mchost_arg_limit(const ngx_str_t *value)
+{
+    ngx_int_t  n;
+
+    n = ngx_atoi(value->data, value->len);
+
+    return n != NGX_ERROR && n >= 1 && n <= 200;
+}
+
+
+static ngx_uint_t
+ngx_http_mchost_arg_uuid(const ngx_str_t *value)
+{
+    return mc_uuid_valid((char *) value->data, value->len);
+}
+
+
+/* "ms-n", as Redis has them. */
+
+static ngx_uint_t
+ngx_http_mchost_arg_stream(const ngx_str_t *value)
+{
+    u_char  *dash, *last;
+
+    last = value->data + value->len;
+    dash = ngx_strlchr(value->data, last, '-');
+
+    return dash != NULL && dash - value->data <= 18 && last - dash <= 19
+           && ngx_atoi(value->data, dash - value->data) != NGX_ERROR
+           && ngx_atoi(dash + 1, last - dash - 1) != NGX_ERROR;
+}
+
+
+static ngx_uint_t
+ngx_http_mchost_arg_bool(const ngx_str_t *value)
+{
+    return (value->len == 4 && ngx_strncmp(value->data, "true", 4) == 0)
+           || (value->len == 5 && ngx_strncmp(value->data, "false", 5) == 0);
+}
+
+
+static ngx_uint_t
+ngx_http_mchost_arg_state(const ngx_str_t *value)
+{
+    ngx_uint_t  i;
+
+    static const char  *states[] = {
+        "Pending", "Starting", "Running", "Stopping", "Stopped", "Hibernated",
+        "Waking", "Failed", "Deleting"
+    };
+
+    for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        if (value->len == ngx_strlen(states[i])
+            && ngx_strncmp(value->data, states[i], value->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_mchost_arg_text(const ngx_str_t *value)
+{
+    return value->len <= 256
+           && ngx_strlchr(value->data, value->data + value->len, '\0') == NULL
+           && mc_utf8_valid((char *) value->data, value->len);
+}
+
+
+static ngx_uint_t
+ngx_http_mchost_arg_time(const ngx_str_t *value)
+{
+    return ngx_http_mchost_time(value) != NGX_ERROR;
+}
+
+
+static ngx_uint_t
+ngx_http_mchost_arg_period(const ngx_str_t *value)
+{
+    ngx_int_t  n;
+
+    n = ngx_atoi(value->data, value->len);
+
+    return n != NGX_ERROR && n >= 10 && n <= 86400;
+}
+
+
+#define NGX_HTTP_MCHOST_ARG(field)  offsetof(ngx_http_mchost_ctx_t, field)
+
+static const ngx_http_mchost_arg_t  ngx_http_mchost_known_args[] = {
+    { "limit", NGX_HTTP_MCHOST_ARG(limit), ngx_http_mchost_arg_limit,
+      "range", "must be from 1 to 200" },
+    { "after", NGX_HTTP_MCHOST_ARG(after), ngx_http_mchost_arg_uuid,
+      "cursor", "is not a cursor of a list" },
+    { "purge", NGX_HTTP_MCHOST_ARG(purge), ngx_http_mchost_arg_bool,
+      "type", "must be true or false" },
+    { "state", NGX_HTTP_MCHOST_ARG(state), ngx_http_mchost_arg_state,
+      "enum", "is not a state of a server" },
+    { "q", NGX_HTTP_MCHOST_ARG(q), ngx_http_mchost_arg_text,
+      "text", "must be at most 256 bytes of UTF-8" },
+    { "server", NGX_HTTP_MCHOST_ARG(server), ngx_http_mchost_arg_uuid,
+      "format", "is not an id of a server" },
+    { "from", NGX_HTTP_MCHOST_ARG(from), ngx_http_mchost_arg_time,
+      "format", "is not a time of RFC 3339" },
+    { "to", NGX_HTTP_MCHOST_ARG(to), ngx_http_mchost_arg_time,
+      "format", "is not a time of RFC 3339" },
+    { "step", NGX_HTTP_MCHOST_ARG(period), ngx_http_mchost_arg_period,
+      "range", "must be from 10 to 86400 seconds" },
+    { "after:stream", NGX_HTTP_MCHOST_ARG(after), ngx_http_mchost_arg_stream,
+      "cursor", "is not a cursor of a log" }
+};
+
+
+/* A word of a route's args: "name", or "name:kind" for a form of its own. */
+
+static const ngx_http_mchost_arg_t *
 ngx_http_mchost_arg(ngx_http_mchost_ctx_t *ctx, const ngx_str_t *name)
 {
     size_t       len;
     ngx_uint_t   i;
-    const char  *known;
+    const char  *p;
 
-    static const char  *names[] = { "limit", "after", "purge" };
+    for (p = ctx->route->args; *p; p += len + (p[len] == ' ')) {
 
-    ngx_str_t   *slots[] = { &ctx->limit, &ctx->after, &ctx->purge };
+        len = strcspn(p, " ");
 
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        len = ngx_strlen(names[i]);
-
-        if (name->len != len
-            || ngx_strncmp(name->data, names[i], len) != 0)
+        if (strcspn(p, ": ") != name->len
+            || ngx_strncmp(p, name->data, name->len) != 0)
         {
             continue;
         }
 
-        known = ctx->route->args ? ngx_strstr(ctx->route->args, names[i])
-                                 : NULL;
-
-        return known ? slots[i] : NULL;
+        for (i = 0; i < sizeof(ngx_http_mchost_known_args)
+                        / sizeof(ngx_http_mchost_known_args[0]); i++)
+        {
+            if (ngx_strlen(ngx_http_mchost_known_args[i].name) == len
+                && ngx_strncmp(ngx_http_mchost_known_args[i].name, p, len)
+                   == 0)
+            {
+                return &ngx_http_mchost_known_args[i];
+            }
+        }
     }
 
     return NULL;
@@ -55,53 +272,13 @@ ngx_http_mchost_arg_problem(ngx_http_mchost_ctx_t *ctx, const ngx_str_t *name,
 }
 
 
-static ngx_uint_t
-ngx_http_mchost_args_check(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
-{
-    ngx_int_t         n;
-
-    static ngx_str_t  limit = ngx_string("limit");
-    static ngx_str_t  after = ngx_string("after");
-    static ngx_str_t  purge = ngx_string("purge");
-
-    if (ctx->limit.data) {
-        n = ngx_atoi(ctx->limit.data, ctx->limit.len);
-
-        if (n == NGX_ERROR || n < 1 || n > 200) {
-            *rc = ngx_http_mchost_arg_problem(ctx, &limit, "range",
-                                              "must be from 1 to 200");
-            return 0;
-        }
-    }
-
-    if (ctx->after.data
-        && !mc_uuid_valid((char *) ctx->after.data, ctx->after.len))
-    {
-        *rc = ngx_http_mchost_arg_problem(ctx, &after, "cursor",
-                                          "is not a cursor of a list");
-        return 0;
-    }
-
-    if (ctx->purge.data
-        && !(ctx->purge.len == 4
-             && ngx_strncmp(ctx->purge.data, "true", 4) == 0)
-        && !(ctx->purge.len == 5
-             && ngx_strncmp(ctx->purge.data, "false", 5) == 0))
-    {
-        *rc = ngx_http_mchost_arg_problem(ctx, &purge, "type",
-                                          "must be true or false");
-        return 0;
-    }
-
-    return 1;
-}
-
-
 ngx_uint_t
 ngx_http_mchost_args(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
 {
     u_char     *p, *last, *amp, *eq, *src, *dst;
     ngx_str_t   name, value, *slot;
+
+    const ngx_http_mchost_arg_t  *arg;
 
     p = ctx->request->args.data;
     last = p + ctx->request->args.len;
@@ -125,13 +302,15 @@ ngx_http_mchost_args(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
         value.data = eq ? eq + 1 : amp;
         value.len = amp - value.data;
 
-        slot = ngx_http_mchost_arg(ctx, &name);
+        arg = ngx_http_mchost_arg(ctx, &name);
 
-        if (slot == NULL) {
+        if (arg == NULL) {
             *rc = ngx_http_mchost_arg_problem(ctx, &name, "unknown_parameter",
                                               "is not known here");
             return 0;
         }
+
+        slot = (ngx_str_t *) ((u_char *) ctx + arg->offset);
 
         if (slot->data) {
             *rc = ngx_http_mchost_arg_problem(ctx, &name, "duplicate",
@@ -149,7 +328,13 @@ ngx_http_mchost_args(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
         dst = slot->data;
         ngx_unescape_uri(&dst, &src, value.len, 0);
         slot->len = dst - slot->data;
+
+        if (!arg->valid(slot)) {
+            *rc = ngx_http_mchost_arg_problem(ctx, &name, arg->code,
+                                              arg->message);
+            return 0;
+        }
     }
 
-    return ngx_http_mchost_args_check(ctx, rc);
+    return 1;
 }

@@ -92,6 +92,7 @@ ngx_http_mchost_body_parse(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
     error.offset = 0;
     error.message[0] = '\0';
 
+    ctx->text = text;
     ctx->body = mc_json_parse(&ctx->alloc, text.len ? (char *) text.data : "",
                               text.len, &error);
 
@@ -181,9 +182,41 @@ ngx_http_mchost_invalid_document(ngx_http_mchost_ctx_t *ctx,
 }
 
 
+static ngx_uint_t
+ngx_http_mchost_change_faults(const mc_json_t *before,
+    const mc_json_t *document, mc_schema_error_t *errors, ngx_uint_t max)
+{
+    ngx_uint_t        n;
+    const mc_json_t  *name;
+
+    n = 0;
+    name = mc_json_get(document, "name");
+
+    if (max && name && !mc_json_equal(name, mc_json_get(before, "name"))) {
+        ngx_sprintf((u_char *) errors[n].pointer, "/name%Z");
+        ngx_sprintf((u_char *) errors[n].code, "immutable%Z");
+        ngx_sprintf((u_char *) errors[n].message,
+                    "the name of a server cannot be changed%Z");
+        n++;
+    }
+
+    return n + mc_server_validate_change(mc_json_get(before, "spec"),
+                                         mc_json_get(document, "spec"),
+                                         errors + n, max - n);
+}
+
+
 ngx_uint_t
 ngx_http_mchost_document_check(ngx_http_mchost_ctx_t *ctx,
     mc_json_t *document, ngx_int_t *rc)
+{
+    return ngx_http_mchost_change_check(ctx, NULL, document, rc);
+}
+
+
+ngx_uint_t
+ngx_http_mchost_change_check(ngx_http_mchost_ctx_t *ctx,
+    const mc_json_t *before, mc_json_t *document, ngx_int_t *rc)
 {
     ngx_uint_t                    n;
     mc_schema_error_t            *errors;
@@ -202,6 +235,11 @@ ngx_http_mchost_document_check(ngx_http_mchost_ctx_t *ctx,
                                         NGX_HTTP_MCHOST_FAULTS);
     n += mc_server_validate(mmcf->schema, document, errors + n,
                             NGX_HTTP_MCHOST_FAULTS - n);
+
+    if (before) {
+        n += ngx_http_mchost_change_faults(before, document, errors + n,
+                                           NGX_HTTP_MCHOST_FAULTS - n);
+    }
 
     if (n) {
         *rc = ngx_http_mchost_invalid_document(ctx, errors, n);

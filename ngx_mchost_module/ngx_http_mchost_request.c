@@ -5,6 +5,8 @@
 
 #include "ngx_http_mchost_router.h"
 
+#define NGX_HTTP_MCHOST_LOCATION_MAX  256       /* below the prefix */
+
 
 static void ngx_http_mchost_cleanup(void *data);
 static ngx_int_t ngx_http_mchost_no_route(ngx_http_mchost_ctx_t *ctx,
@@ -117,7 +119,7 @@ ngx_http_mchost_identify(ngx_http_request_t *r,
 }
 
 
-static ngx_table_elt_t *
+ngx_table_elt_t *
 ngx_http_mchost_header_in(ngx_http_request_t *r, const char *name, size_t len)
 {
     ngx_uint_t        i;
@@ -541,7 +543,8 @@ ngx_http_mchost_answered(ngx_http_mchost_ctx_t *ctx,
                                        "that.");
     }
 
-    return ctx->step(ctx, reply);
+    return ctx->once ? ngx_http_mchost_once_answered(ctx, reply)
+                     : ctx->step(ctx, reply);
 }
 
 
@@ -630,6 +633,69 @@ ngx_http_mchost_reply_field(ngx_http_mchost_ctx_t *ctx, ngx_uint_t status,
     tag = ngx_http_mchost_field(reply, etag);
 
     return ngx_http_mchost_reply(r, status, &text, &tag);
+}
+
+
+void
+ngx_http_mchost_page(ngx_http_mchost_ctx_t *ctx, ngx_str_t params[2])
+{
+    params[0] = ctx->limit;
+
+    if (params[0].data == NULL) {
+        ngx_str_set(&params[0], "50");
+    }
+
+    params[1] = ctx->after;
+
+    if (params[1].data == NULL) {
+        ngx_str_set(&params[1], "");
+    }
+}
+
+
+ngx_int_t
+ngx_http_mchost_document_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    if (ngx_http_mchost_rows(reply) != 1) {
+        return ngx_http_mchost_problem(ctx->request, NGX_HTTP_NOT_FOUND,
+                                       "There is no such resource.");
+    }
+
+    return ngx_http_mchost_reply_field(ctx, NGX_HTTP_OK, reply, 0, -1);
+}
+
+
+/* The header by itself: nginx would make it absolute, with a host and a port
+ * that a proxy before us need not have. */
+
+ngx_int_t
+ngx_http_mchost_location(ngx_http_mchost_ctx_t *ctx, const char *format, ...)
+{
+    u_char                      *last;
+    va_list                      args;
+    ngx_str_t                    location;
+    ngx_http_mchost_loc_conf_t  *mlcf;
+
+    mlcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_mchost_module);
+
+    location.data = ngx_pnalloc(ctx->request->pool,
+                                mlcf->prefix.len
+                                + NGX_HTTP_MCHOST_LOCATION_MAX);
+    if (location.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = ngx_cpymem(location.data, mlcf->prefix.data, mlcf->prefix.len);
+
+    va_start(args, format);
+    last = ngx_vslprintf(last, last + NGX_HTTP_MCHOST_LOCATION_MAX, format,
+                         args);
+    va_end(args);
+
+    location.len = last - location.data;
+
+    return ngx_http_mchost_header(ctx->request, "Location", &location);
 }
 
 

@@ -26,10 +26,14 @@ struct ngx_http_mchost_ctx_s {
     ngx_http_request_t             *request;
     const ngx_http_mchost_route_t  *route;      /* NULL: none matched */
 
-    ngx_str_t                       id;         /* {id} of the path */
+    ngx_str_t                       id;         /* first {name} of the path */
+    ngx_str_t                       sub;        /* the second */
     ngx_str_t                       limit, after, purge;    /* arguments */
+    ngx_str_t                       state, q, server, from, to, period;
     mc_alloc_t                      alloc;      /* on the request's pool */
     mc_json_t                      *body;
+    ngx_str_t                       text;       /* what body was read from */
+    ngx_str_t                       command;    /* for a console */
 
     ngx_mchost_pg_pool_t           *pool;
     ngx_mchost_pg_segment_t        *segment;    /* submitted, not answered */
@@ -46,6 +50,8 @@ struct ngx_http_mchost_ctx_s {
 
     ngx_str_t                       problem;    /* instead of nginx's page */
 
+    unsigned                        once:1;     /* has an Idempotency-Key */
+    unsigned                        replayed:1; /* and was done before */
     unsigned                        identified:1;
     unsigned                        asked:1;    /* pg times are known */
     unsigned                        replied:1;  /* the reply is ours */
@@ -73,6 +79,16 @@ ngx_int_t ngx_http_mchost_submit(ngx_http_mchost_ctx_t *ctx,
 ngx_int_t ngx_http_mchost_query(ngx_http_mchost_ctx_t *ctx, ngx_uint_t sql_id,
     const ngx_str_t *params, ngx_http_mchost_step_pt step);
 
+/* The same for what a POST changes: a request with an Idempotency-Key is
+ * carried out once, and its repetition gets the same row. The statement's
+ * row is {{remember}}ed. */
+ngx_int_t ngx_http_mchost_query_once(ngx_http_mchost_ctx_t *ctx,
+    ngx_uint_t sql_id, const ngx_str_t *params, ngx_http_mchost_step_pt step);
+
+/* Calls ctx->step with the row of a segment made by the above. */
+ngx_int_t ngx_http_mchost_once_answered(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+
 /* Ends a request from an event of ours; nothing with NGX_HTTP_MCHOST_WAIT. */
 void ngx_http_mchost_finish(ngx_http_mchost_ctx_t *ctx, ngx_int_t rc);
 
@@ -88,6 +104,23 @@ ngx_uint_t ngx_http_mchost_field_bool(ngx_mchost_pg_reply_t *reply,
  * entity tag (-1: none). */
 ngx_int_t ngx_http_mchost_reply_field(ngx_http_mchost_ctx_t *ctx,
     ngx_uint_t status, ngx_mchost_pg_reply_t *reply, int document, int etag);
+
+/* Adds Location: the API's prefix and what is given, "/servers/%V". */
+ngx_int_t ngx_http_mchost_location(ngx_http_mchost_ctx_t *ctx,
+    const char *format, ...);
+
+/* The first two parameters of a list: limit and after. */
+void ngx_http_mchost_page(ngx_http_mchost_ctx_t *ctx, ngx_str_t params[2]);
+
+/* A step: column 0 is the document of a 200; no row: 404. */
+ngx_int_t ngx_http_mchost_document_step(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply);
+
+ngx_int_t ngx_http_mchost_no_server(ngx_http_mchost_ctx_t *ctx);
+
+/* A header of the request, or NULL. */
+ngx_table_elt_t *ngx_http_mchost_header_in(ngx_http_request_t *r,
+    const char *name, size_t len);
 
 /* The reconciler may look at this server now. */
 void ngx_http_mchost_wake(ngx_http_mchost_ctx_t *ctx, const char *server,
@@ -122,6 +155,9 @@ void ngx_http_mchost_filter_init(void);
  * *rc is what to finalize with. */
 ngx_uint_t ngx_http_mchost_args(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc);
 
+/* Unix time of an RFC 3339 text, or NGX_ERROR. */
+ngx_int_t ngx_http_mchost_time(const ngx_str_t *value);
+
 /* -- ngx_http_mchost_document.c -- */
 
 /* If-Match and If-None-Match, compared with a generation. */
@@ -148,6 +184,11 @@ ngx_uint_t ngx_http_mchost_body_parse(ngx_http_mchost_ctx_t *ctx,
 ngx_uint_t ngx_http_mchost_document_check(ngx_http_mchost_ctx_t *ctx,
     mc_json_t *document, ngx_int_t *rc);
 
+/* The same for a document that comes in the place of another: some fields
+ * cannot be changed. before is {name, spec} as it was. */
+ngx_uint_t ngx_http_mchost_change_check(ngx_http_mchost_ctx_t *ctx,
+    const mc_json_t *before, mc_json_t *document, ngx_int_t *rc);
+
 /* Compact text on the request's pool; data is NULL when memory is out. */
 ngx_str_t ngx_http_mchost_json_text(ngx_http_mchost_ctx_t *ctx,
     const mc_json_t *v);
@@ -158,8 +199,11 @@ ngx_int_t ngx_http_mchost_server_list(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_server_get(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_server_patch(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_put(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_server_delete(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_server_action(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_operation(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_not_there_yet(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_server_console(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_me(ngx_http_mchost_ctx_t *ctx);
 

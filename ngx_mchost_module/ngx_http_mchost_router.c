@@ -8,7 +8,7 @@
 const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
 
     { NGX_HTTP_GET, "servers", "GET /servers", "viewer",
-      NGX_HTTP_MCHOST_BODY_NONE, "limit after", NULL,
+      NGX_HTTP_MCHOST_BODY_NONE, "limit after state q", NULL,
       ngx_http_mchost_server_list },
 
     { NGX_HTTP_POST, "servers", "POST /servers", "admin",
@@ -22,6 +22,10 @@ const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
     { NGX_HTTP_PATCH, "servers/{id}", "PATCH /servers/{id}", "admin",
       NGX_HTTP_MCHOST_BODY_MERGE_PATCH, "", NULL,
       ngx_http_mchost_server_patch },
+
+    { NGX_HTTP_PUT, "servers/{id}", "PUT /servers/{id}", "admin",
+      NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_server_put },
 
     { NGX_HTTP_DELETE, "servers/{id}", "DELETE /servers/{id}", "admin",
       NGX_HTTP_MCHOST_BODY_NONE, "purge", NULL,
@@ -41,6 +45,26 @@ const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
       "POST /servers/{id}/actions/restart", "operator",
       NGX_HTTP_MCHOST_BODY_NONE, "", "restart",
       ngx_http_mchost_server_action },
+
+    { NGX_HTTP_POST, "servers/{id}/actions/kill",
+      "POST /servers/{id}/actions/kill", "operator",
+      NGX_HTTP_MCHOST_BODY_NONE, "", "kill",
+      ngx_http_mchost_not_there_yet },
+
+    { NGX_HTTP_POST, "servers/{id}/actions/hibernate",
+      "POST /servers/{id}/actions/hibernate", "operator",
+      NGX_HTTP_MCHOST_BODY_NONE, "", "hibernate",
+      ngx_http_mchost_not_there_yet },
+
+    { NGX_HTTP_POST, "servers/{id}/actions/wake",
+      "POST /servers/{id}/actions/wake", "operator",
+      NGX_HTTP_MCHOST_BODY_NONE, "", "wake",
+      ngx_http_mchost_not_there_yet },
+
+    { NGX_HTTP_GET, "servers/{id}/operations/{operation}",
+      "GET /servers/{id}/operations/{operation}", "viewer",
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_server_operation },
 
     { NGX_HTTP_POST, "servers/{id}/console", "POST /servers/{id}/console",
       "operator", NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
@@ -62,19 +86,23 @@ static const struct {
 } ngx_http_mchost_methods[] = {
     { NGX_HTTP_GET, "GET, HEAD" },
     { NGX_HTTP_POST, "POST" },
+    { NGX_HTTP_PUT, "PUT" },
     { NGX_HTTP_PATCH, "PATCH" },
     { NGX_HTTP_DELETE, "DELETE" },
     { 0, NULL }
 };
 
 
-/* Compares segment by segment; "{id}" takes any that is not empty. */
+/* Compares segment by segment; "{name}" takes any that is not empty. */
 
 static ngx_uint_t
 ngx_http_mchost_route_match(const char *pattern, const ngx_str_t *path,
-    ngx_str_t *id)
+    ngx_str_t names[NGX_HTTP_MCHOST_PATH_NAMES])
 {
-    u_char  *p, *last, *start;
+    u_char      *p, *last, *start;
+    ngx_uint_t   n;
+
+    n = 0;
 
     p = path->data;
     last = path->data + path->len;
@@ -88,12 +116,12 @@ ngx_http_mchost_route_match(const char *pattern, const ngx_str_t *path,
                 p++;
             }
 
-            id->data = start;
-            id->len = p - start;
-
-            if (id->len == 0) {
+            if (p == start || n == NGX_HTTP_MCHOST_PATH_NAMES) {
                 return 0;
             }
+
+            names[n].data = start;
+            names[n++].len = p - start;
 
             pattern = (const char *) ngx_strchr(pattern, '}') + 1;
             continue;
@@ -115,7 +143,7 @@ const ngx_http_mchost_route_t *
 ngx_http_mchost_route(ngx_http_mchost_ctx_t *ctx, const ngx_str_t *path,
     ngx_uint_t method, ngx_uint_t *allowed)
 {
-    ngx_str_t                       id;
+    ngx_str_t                       names[NGX_HTTP_MCHOST_PATH_NAMES];
     ngx_uint_t                      i;
     const ngx_http_mchost_route_t  *route;
 
@@ -128,14 +156,15 @@ ngx_http_mchost_route(ngx_http_mchost_ctx_t *ctx, const ngx_str_t *path,
     for (i = 0; i < NGX_HTTP_MCHOST_ROUTES_N; i++) {
         route = &ngx_http_mchost_routes[i];
 
-        ngx_str_null(&id);
+        ngx_memzero(names, sizeof(names));
 
-        if (!ngx_http_mchost_route_match(route->pattern, path, &id)) {
+        if (!ngx_http_mchost_route_match(route->pattern, path, names)) {
             continue;
         }
 
         if (route->method == method) {
-            ctx->id = id;
+            ctx->id = names[0];
+            ctx->sub = names[1];
             return route;
         }
 
@@ -168,7 +197,7 @@ ngx_http_mchost_allow(ngx_pool_t *pool, ngx_uint_t allowed)
     ngx_uint_t   i;
 
     s.len = 0;
-    s.data = ngx_pnalloc(pool, sizeof("GET, HEAD, POST, PATCH, DELETE, "
+    s.data = ngx_pnalloc(pool, sizeof("GET, HEAD, POST, PUT, PATCH, DELETE, "
                                       "OPTIONS"));
     if (s.data == NULL) {
         return s;

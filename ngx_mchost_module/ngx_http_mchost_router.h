@@ -7,6 +7,8 @@
 
 #include "ngx_http_mchost_request.h"
 
+#define NGX_HTTP_MCHOST_PATH_NAMES  2   /* {names} in a path, at most */
+
 typedef enum {
     NGX_HTTP_MCHOST_BODY_NONE,          /* discarded */
     NGX_HTTP_MCHOST_BODY_JSON,
@@ -26,8 +28,8 @@ struct ngx_http_mchost_route_s {
 
 extern const ngx_http_mchost_route_t  ngx_http_mchost_routes[];
 
-/* Finds the route of a path below the prefix and stores {id}. NULL when no
- * route has this method: then *allowed has the methods that there are for the
+/* Finds the route of a path below the prefix and stores its {names}. NULL when
+ * no route has this method: then *allowed has the methods that there are for the
  * path, 0 when there is no such path. */
 const ngx_http_mchost_route_t *ngx_http_mchost_route(
     ngx_http_mchost_ctx_t *ctx, const ngx_str_t *path, ngx_uint_t method,

@@ -16,7 +16,7 @@
 #include <libpq-fe.h>
 #include "mc_sql.h"
 
-#define NGX_MCHOST_PG_STATEMENTS  6     /* at most, in one segment */
+#define NGX_MCHOST_PG_STATEMENTS  8     /* at most, in one segment */
 #define NGX_MCHOST_PG_PARAMS      8     /* at most, of one statement */
 
 typedef struct ngx_mchost_pg_pool_s     ngx_mchost_pg_pool_t;

@@ -15,6 +15,11 @@ nullif(current_setting('app.tenant_id', true), '')::uuid
 -- fragment: key
 nullif(current_setting('app.key_id', true), '')::uuid
 
+-- What a statement behind idempotency_claim has done is kept in the same
+-- transaction: a is its one row.
+-- fragment: remember
+set_config('app.answer', row_to_json(a)::text, true)
+
 -- The document of contract "server": s is a servers row, st its status.
 -- fragment: document
 json_build_object(
@@ -113,9 +118,11 @@ WITH quota AS (
     INSERT INTO audit (tenant_id, id, key_id, action, server_id, request_id, detail)
     SELECT s.tenant_id, $4::uuid, {{key}}, 'server.create', s.id, $5, json_build_object('name', s.name)::jsonb FROM s
     RETURNING id
+), a AS (
+    SELECT s.generation, {{document}} AS document, s.id
+      FROM s, trail, (SELECT NULL::jsonb AS status) st
 )
-SELECT s.generation, {{document}}
-  FROM s, trail, (SELECT NULL::jsonb AS status) st;
+SELECT a.generation, a.document, a.id, {{remember}} FROM a;
 
 -- The whole spec, guarded by the generation that it was made from. No row:
 -- the server is gone or another write came first.
@@ -155,7 +162,7 @@ WITH found AS (
     RETURNING u.tenant_id
 ), trail AS (
     INSERT INTO audit (tenant_id, id, key_id, action, server_id, request_id, detail)
-    SELECT s.tenant_id, $4::uuid, {{key}}, 'server.delete', s.id, $5, json_build_object('purge', s.purge)::jsonb FROM s
+    SELECT s.tenant_id, $4::uuid, {{key}}, 'server.delete', s.id, $5, json_build_object('purge', s.purge, 'generation', s.generation)::jsonb FROM s
     RETURNING id
 )
 SELECT found.generation, s.id IS NOT NULL AS deleted,
@@ -185,13 +192,16 @@ WITH found AS (
     INSERT INTO audit (tenant_id, id, key_id, action, server_id, request_id, detail)
     SELECT s.tenant_id, $3::uuid, {{key}}, 'server.' || $2, s.id, $4, json_build_object('generation', s.generation)::jsonb FROM s
     RETURNING id, at
+), a AS (
+    SELECT s.id IS NOT NULL AS done,
+           json_build_object('id', trail.id, 'server', s.id, 'action', $2, 'generation', s.generation,
+                             'createdAt', trail.at, 'state', 'Pending') AS operation,
+           trail.id
+      FROM found
+      LEFT JOIN s ON s.tenant_id = found.tenant_id AND s.id = found.id
+      LEFT JOIN trail ON true
 )
-SELECT s.id IS NOT NULL AS done,
-       json_build_object('id', trail.id, 'server', s.id, 'action', $2, 'generation', s.generation,
-                         'createdAt', trail.at)
-  FROM found
-  LEFT JOIN s ON s.tenant_id = found.tenant_id AND s.id = found.id
-  LEFT JOIN trail ON true;
+SELECT a.done, a.operation, a.id, CASE WHEN a.done THEN {{remember}} END FROM a;
 
 -- Leaves the trail of a console command; no row: no such server.
 -- name: server_console

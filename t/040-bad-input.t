@@ -131,7 +131,7 @@ subtest 'content types' => sub {
 };
 
 subtest 'methods' => sub {
-    my %allow = ('/servers' => [qw(GET POST)], "/servers/$id" => [qw(GET PATCH DELETE)], "/servers/$id/actions/start" => ['POST'],
+    my %allow = ('/servers' => [qw(GET POST)], "/servers/$id" => [qw(GET PUT PATCH DELETE)], "/servers/$id/actions/start" => ['POST'],
         "/servers/$id/console" => ['POST'], '/me' => ['GET']);
 
     for my $path (sort keys %allow) {
