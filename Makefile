@@ -59,7 +59,7 @@ build: module reconciler   ## the nginx module and the reconciler
 
 gen: $(GEN_FILES) conf/kubernetes/crd.yaml  ## what is made from sql/ and from the schema
 
-SQL := sql/statements.sql sql/statements_resources.sql
+SQL := sql/statements.sql $(wildcard sql/statements_*.sql)
 $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c &: $(SQL) $(wildcard sql/migrations/*.sql) tools/sql2c.awk
 	@mkdir -p $(GEN)
 	awk -v gen=$(GEN) -f tools/sql2c.awk $(SQL) $(sort $(wildcard sql/migrations/*.sql))

@@ -1,6 +1,6 @@
-# Compiles sql/statements.sql and the migrations into C tables:
+# Compiles sql/statements*.sql and the migrations into C tables:
 #
-#     awk -v gen=DIR -f sql2c.awk sql/statements.sql sql/migrations/*.sql
+#     awk -v gen=DIR -f sql2c.awk sql/statements*.sql sql/migrations/*.sql
 #
 # writes DIR/mc_sql_ids.h and DIR/mc_sql_table.c. A migration is a file named
 # NNN_*.sql, everything else holds named statements (its head says how they are
