@@ -90,7 +90,7 @@ $(BUILD)/san/%.o: %.c $(GEN_FILES)
 	@echo '  CC    $@'
 	$(Q)$(CC) $(CFLAGS) $(SAN) $(INC) $(RECON_INC) -MMD -MP -c -o $@ $<
 
-%/reconciler/main.o: CFLAGS += -DMCHOST_VERSION='"$(VERSION)"'
+%/reconciler/main.o %/reconciler/kube.o: CFLAGS += -DMCHOST_VERSION='"$(VERSION)"'
 
 -include $(shell find $(BUILD)/obj $(BUILD)/san -name '*.d' 2>/dev/null)
 

@@ -31,9 +31,10 @@ http_free(mc_http_t *http)
     free(http->base);
     free(http->unix_socket);
     free(http->agent);
-    free(http->ca_file);
-    free(http->cert_file);
-    free(http->key_file);
+    free(http->host);
+    free(http->proxy);
+    curl_slist_free_all(http->connect_to);
+    mc_http_clear_tls(http);
     free(http);
 }
 
@@ -133,18 +134,48 @@ mc_http_destroy(mc_http_t *http)
 
 /* -- the end of a request -- */
 
+/* The texts of the Warning headers, 299 - "text", one after the other. */
+static void
+read_warnings(mc_http_req_t *req, char *buf, size_t size)
+{
+    struct curl_header  *h;
+    const char          *p, *end;
+    size_t               i, n = 0;
+
+    buf[0] = '\0';
+    for (i = 0; n < size; i++) {
+        if (curl_easy_header(req->easy, "Warning", i, CURLH_HEADER, -1, &h)
+            != CURLHE_OK)
+        {
+            return;
+        }
+        p = strchr(h->value, '"');
+        end = p ? strrchr(p, '"') : NULL;
+        if (end > p) {
+            n += (size_t) snprintf(buf + n, size - n, "%s%.*s", n ? "; " : "",
+                                   (int) (end - p - 1), p + 1);
+        }
+    }
+}
+
 static void
 reply(mc_http_req_t *req, long status, CURLcode rc, const char *why)
 {
     mc_http_t        *http = req->http;
-    mc_http_reply_t   r = { .status = status, .error = "", .body = "" };
+    char              warning[512];
+    mc_http_reply_t   r = { .status = status, .error = "", .body = "",
+                            .warning = warning };
     unsigned          class = status >= 100 && status < 600
                               ? (unsigned) status / 100 : 0;
     char             *method = NULL;
+    curl_off_t        wait = 0;
 
     http->counts[class]++;
     curl_easy_getinfo(req->easy, CURLINFO_EFFECTIVE_METHOD, &method);
     mc_metrics_request(method ? method : "GET", why ? 0 : (int) status);
+    curl_easy_getinfo(req->easy, CURLINFO_RETRY_AFTER, &wait);
+    r.retry_after_s = wait > 86400 ? 86400 : (int) wait;
+    read_warnings(req, warning, sizeof(warning));
     if (why) {
         r.status = 0;
         r.error = why;
@@ -506,6 +537,16 @@ copy(const char *s, int *failed)
     return p;
 }
 
+/* For whatever host and port the URL names. */
+static struct curl_slist *
+connect_to(const char *where)
+{
+    char  entry[512];
+
+    snprintf(entry, sizeof(entry), "::%s", where);
+    return curl_slist_append(NULL, entry);
+}
+
 mc_http_t *
 mc_http_create(uv_loop_t *loop, const mc_http_conf_t *conf)
 {
@@ -522,10 +563,13 @@ mc_http_create(uv_loop_t *loop, const mc_http_conf_t *conf)
     http->streams = conf->streams ? conf->streams : 1024;
     http->base = copy(conf->base, &failed);
     http->unix_socket = copy(conf->unix_socket, &failed);
+    http->host = copy(conf->host, &failed);
+    http->proxy = copy(conf->proxy, &failed);
     http->agent = copy(conf->user_agent, &failed);
-    http->ca_file = copy(conf->ca_file, &failed);
-    http->cert_file = copy(conf->cert_file, &failed);
-    http->key_file = copy(conf->key_file, &failed);
+    if (conf->connect_to) {
+        http->connect_to = connect_to(conf->connect_to);
+        failed |= http->connect_to == NULL;
+    }
     http->multi = curl_multi_init();
     if (failed || http->multi == NULL) {
         curl_multi_cleanup(http->multi);
@@ -536,7 +580,8 @@ mc_http_create(uv_loop_t *loop, const mc_http_conf_t *conf)
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
     curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, curl_timer);
     curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 16L);
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
+                      (long) http->parallel);
     uv_timer_init(loop, &http->timer);
     uv_timer_init(loop, &http->sweep);
     http->timer.data = http->sweep.data = http;

@@ -14,13 +14,23 @@
 typedef struct mc_http_s      mc_http_t;
 typedef struct mc_http_req_s  mc_http_req_t;
 
+/* What TLS needs, as PEM text; a length of 0: none. */
+typedef struct {
+    const char  *ca;            /* none: the system's authorities */
+    size_t       ca_len;
+    const char  *cert;          /* of the client, with its key */
+    size_t       cert_len;
+    const char  *key;
+    size_t       key_len;
+} mc_http_tls_t;
+
 typedef struct {
     const char  *base;          /* "http://d/v4.0.0/libpod", no "/" at the end */
     const char  *unix_socket;   /* NULL: TCP */
+    const char  *connect_to;    /* "host:port" instead of the URL's, or NULL */
+    const char  *host;          /* the header Host instead of the URL's */
+    const char  *proxy;         /* NULL: none, whatever the environment says */
     const char  *user_agent;
-    const char  *ca_file;       /* TLS; NULL: the system's authorities */
-    const char  *cert_file;     /* client certificate and its key, or NULL */
-    const char  *key_file;
     unsigned     parallel;      /* requests under way, streams not counted; 16 */
     unsigned     queue;         /* requests waiting; 1024 */
     unsigned     streams;       /* streams and slow ones at once; 1024 */
@@ -33,6 +43,8 @@ typedef struct {
     const char  *error;
     bool         timeout;
     bool         refused;       /* nobody listens there */
+    int          retry_after_s; /* of the header, 0: none */
+    const char  *warning;       /* texts of the Warning headers, "" none */
     const char  *body;
     size_t       len;
 } mc_http_reply_t;
@@ -63,6 +75,17 @@ typedef struct {
 
 /* NULL when memory is out. conf is copied. */
 mc_http_t *mc_http_create(uv_loop_t *loop, const mc_http_conf_t *conf);
+
+/* TLS of the connections made from now on; copied. 0, or -1: no memory. */
+int mc_http_set_tls(mc_http_t *http, const mc_http_tls_t *tls);
+
+/* Tells an easy handle that somebody else drives where the server is and what
+ * TLS needs; headers the server wants are appended to *headers, which belongs
+ * to the caller. The handle must not be used after mc_http_destroy(). 0, or
+ * -1: no memory. */
+struct curl_slist;
+int mc_http_setup(mc_http_t *http, void *easy, const char *path,
+    struct curl_slist **headers);
 
 /* Drops every request without a callback and frees the client once the loop
  * has closed its handles. */

@@ -45,9 +45,13 @@ struct mc_http_s {
     unsigned            active, waiting, slow;
     unsigned            parallel, queue, streams;
     unsigned long       counts[6];
-    char               *base, *unix_socket, *agent;
-    char               *ca_file, *cert_file, *key_file;
+    char               *base, *unix_socket, *host, *proxy, *agent;
+    struct curl_slist  *connect_to;
+    struct curl_blob    ca, cert, key;  /* copies; data NULL: none */
 };
+
+/* Frees the TLS material, and wipes it. */
+void mc_http_clear_tls(mc_http_t *http);
 
 /* Makes the easy handle of a request. 0, or -1: no memory. */
 int mc_http_prepare(mc_http_req_t *req, const mc_http_call_t *call);

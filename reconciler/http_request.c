@@ -2,12 +2,17 @@
  * One request: what libcurl is told about it, and what it gets back.
  */
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "http_private.h"
 
-#define CONNECT_MS  5000L
+#define CONNECT_MS       5000L
+#define USER_TIMEOUT_MS  30000
+#define TOKEN_BYTES      (64 * 1024)    /* "Bearer " and a token */
 
 
 int
@@ -62,39 +67,44 @@ curl_data(char *p, size_t size, size_t n, void *data)
 
 
 static int
+append(struct curl_slist **list, const char *line)
+{
+    struct curl_slist  *longer = curl_slist_append(*list, line);
+
+    if (longer == NULL) {
+        return -1;
+    }
+    *list = longer;
+    return 0;
+}
+
+static int
 add_header(mc_http_req_t *req, const char *name, const char *value)
 {
-    struct curl_slist  *list;
-    size_t              size = strlen(name) + strlen(value) + 3;
-    char               *line = malloc(size);
+    size_t   size = strlen(name) + strlen(value) + 3;
+    char    *line = malloc(size);
+    int      rc;
 
     if (line == NULL) {
         return -1;
     }
     snprintf(line, size, "%s: %s", name, value);
-    list = curl_slist_append(req->headers, line);
+    rc = append(&req->headers, line);
     explicit_bzero(line, size);
     free(line);
-    if (list == NULL) {
-        return -1;
-    }
-    req->headers = list;
-    return 0;
+    return rc;
 }
 
 static int
 set_headers(mc_http_req_t *req, const mc_http_call_t *call)
 {
-    struct curl_slist  *list;
-    char                token[8192];
-    int                 n, rc = 0;
+    char  token[TOKEN_BYTES];
+    int   n, rc = 0;
 
     /* no "Expect: 100-continue", which costs a round trip */
-    list = curl_slist_append(req->headers, "Expect:");
-    if (list == NULL) {
+    if (append(&req->headers, "Expect:") != 0) {
         return -1;
     }
-    req->headers = list;
     if (call->type && add_header(req, "Content-Type", call->type) != 0) {
         return -1;
     }
@@ -137,61 +147,171 @@ set_body(mc_http_req_t *req, const mc_http_call_t *call)
     return 0;
 }
 
-static void
-set_transport(mc_http_req_t *req)
+/* A half-open connection must not look like a quiet stream. */
+static int
+curl_sockopt(void *data, curl_socket_t fd, curlsocktype purpose)
 {
-    const mc_http_t  *http = req->http;
-    CURL             *e = req->easy;
+    unsigned  ms = USER_TIMEOUT_MS;
+    int       count = 3;
 
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void) data;
+    (void) purpose;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+    return CURL_SOCKOPT_OK;
+}
+
+static void
+set_tcp(const mc_http_t *http, CURL *e)
+{
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, 15L);
+    curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 5L);
+    curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, curl_sockopt);
+    if (http->connect_to) {
+        curl_easy_setopt(e, CURLOPT_CONNECT_TO, http->connect_to);
+    }
+}
+
+static CURLcode
+set_blob(CURL *e, CURLoption option, const struct curl_blob *blob)
+{
+    return blob->data ? curl_easy_setopt(e, option, blob) : CURLE_OK;
+}
+
+/* New authorities and certificates are used within minutes. */
+static CURLcode
+set_tls(const mc_http_t *http, CURL *e)
+{
+    CURLcode  rc;
+
+    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, 60L);
+    curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, 300L);
+    rc = set_blob(e, CURLOPT_CAINFO_BLOB, &http->ca);
+    if (rc == CURLE_OK) {
+        rc = set_blob(e, CURLOPT_SSLCERT_BLOB, &http->cert);
+    }
+    if (rc == CURLE_OK) {
+        rc = set_blob(e, CURLOPT_SSLKEY_BLOB, &http->key);
+    }
+    return rc;
+}
+
+static int
+set_url(const mc_http_t *http, CURL *e, const char *path)
+{
+    size_t    size = strlen(http->base) + strlen(path) + 1;
+    char     *url = malloc(size);
+    CURLcode  rc;
+
+    if (url == NULL) {
+        return -1;
+    }
+    snprintf(url, size, "%s%s", http->base, path);
+    rc = curl_easy_setopt(e, CURLOPT_URL, url);
+    free(url);
+    return rc == CURLE_OK ? 0 : -1;
+}
+
+int
+mc_http_setup(mc_http_t *http, void *easy, const char *path,
+    struct curl_slist **headers)
+{
+    CURL  *e = easy;
+    bool   tls = strncmp(http->base, "https:", 6) == 0;
+    char   host[300];
+
+    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, tls ? "https" : "http,https");
+    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_PROXY, "");
+    curl_easy_setopt(e, CURLOPT_PROXY, http->proxy ? http->proxy : "");
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     if (http->unix_socket) {
         curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, http->unix_socket);
     } else {
-        /* a half-open connection must not look like a quiet stream */
-        curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-        curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, 15L);
-        curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 5L);
+        set_tcp(http, e);
     }
     if (http->agent) {
         curl_easy_setopt(e, CURLOPT_USERAGENT, http->agent);
     }
-    if (http->ca_file) {
-        curl_easy_setopt(e, CURLOPT_CAINFO, http->ca_file);
+    if (http->host) {
+        snprintf(host, sizeof(host), "Host: %s", http->host);
+        if (append(headers, host) != 0) {
+            return -1;
+        }
     }
-    if (http->cert_file) {
-        curl_easy_setopt(e, CURLOPT_SSLCERT, http->cert_file);
+    return set_tls(http, e) == CURLE_OK ? set_url(http, e, path) : -1;
+}
+
+static void
+blob_clear(struct curl_blob *blob)
+{
+    if (blob->data) {
+        explicit_bzero(blob->data, blob->len);
+        free(blob->data);
     }
-    if (http->key_file) {
-        curl_easy_setopt(e, CURLOPT_SSLKEY, http->key_file);
+    *blob = (struct curl_blob){ .flags = CURL_BLOB_COPY };
+}
+
+void
+mc_http_clear_tls(mc_http_t *http)
+{
+    blob_clear(&http->ca);
+    blob_clear(&http->cert);
+    blob_clear(&http->key);
+}
+
+static int
+blob_set(struct curl_blob *blob, const char *p, size_t len)
+{
+    blob_clear(blob);
+    if (len == 0) {
+        return 0;
     }
+    blob->data = malloc(len);
+    if (blob->data == NULL) {
+        return -1;
+    }
+    memcpy(blob->data, p, len);
+    blob->len = len;
+    return 0;
+}
+
+int
+mc_http_set_tls(mc_http_t *http, const mc_http_tls_t *tls)
+{
+    return blob_set(&http->ca, tls->ca, tls->ca_len) == 0
+           && blob_set(&http->cert, tls->cert, tls->cert_len) == 0
+           && blob_set(&http->key, tls->key, tls->key_len) == 0 ? 0 : -1;
 }
 
 int
 mc_http_prepare(mc_http_req_t *req, const mc_http_call_t *call)
 {
-    size_t   size = strlen(req->http->base) + strlen(call->path) + 1;
-    CURL    *e = req->easy = curl_easy_init();
-    char    *url = malloc(size);
-    int      rc = -1;
+    CURL  *e = req->easy = curl_easy_init();
 
-    if (e && url) {
-        snprintf(url, size, "%s%s", req->http->base, call->path);
-        curl_easy_setopt(e, CURLOPT_URL, url);
-        curl_easy_setopt(e, CURLOPT_PRIVATE, (char *) req);
-        curl_easy_setopt(e, CURLOPT_ERRORBUFFER, req->error);
-        curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, curl_data);
-        curl_easy_setopt(e, CURLOPT_WRITEDATA, req);
-        set_transport(req);
-        if (set_headers(req, call) == 0 && set_body(req, call) == 0) {
-            curl_easy_setopt(e, CURLOPT_HTTPHEADER, req->headers);
-            rc = 0;
-        }
+    if (e == NULL) {
+        return -1;
     }
-    free(url);
-    return rc;
+    curl_easy_setopt(e, CURLOPT_PRIVATE, (char *) req);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, req->error);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, curl_data);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, req);
+    if (call->on_data && req->http->unix_socket == NULL) {
+        /* of its own: one that waits in the pool may be half dead */
+        curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+        curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
+    }
+    if (mc_http_setup(req->http, e, call->path, &req->headers) != 0
+        || set_headers(req, call) != 0 || set_body(req, call) != 0)
+    {
+        return -1;
+    }
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, req->headers);
+    return 0;
 }
 
 

@@ -29,6 +29,7 @@ mc_metrics_t  mc_metrics = {
         .work_duration = HISTOGRAM(queue_bounds),
     },
     .reconcile_time = HISTOGRAM(reconcile_bounds),
+    .host = "engine",
 };
 
 static const char *const result_names[] = {
@@ -165,9 +166,9 @@ write_controller(FILE *f, const mc_metrics_t *m)
     for (const mc_metrics_requests_t *r = m->requests;
          r < m->requests + MC_METRICS_REQUESTS && r->method[0] != '\0'; r++)
     {
-        fprintf(f, "rest_client_requests_total{code=\"%s%.0d\",host=\"engine\","
+        fprintf(f, "rest_client_requests_total{code=\"%s%.0d\",host=\"%s\","
                 "method=\"%s\"} %llu\n", r->code == 0 ? "<error>" : "", r->code,
-                r->method, (unsigned long long) r->n);
+                m->host, r->method, (unsigned long long) r->n);
     }
 
     head(f, "leader_election_master_status", "gauge",

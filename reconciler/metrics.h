@@ -48,6 +48,7 @@ typedef struct {
     unsigned                active_workers;
     unsigned                max_workers;
     mc_metrics_requests_t   requests[MC_METRICS_REQUESTS];
+    char                    host[280];          /* they go to */
 
     uint64_t                servers;            /* known */
     uint64_t                servers_ready;
