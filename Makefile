@@ -49,7 +49,7 @@ test-packages: packages    ## install what the tests need as well
 	@tools/packages test
 
 .PHONY: test
-test: test-packages build asan fuzz-replay t/e2e/node_modules  ## every test, or one: make test T=t/020-auth.t
+test: test-packages build asan fuzz-replay $(BUILD)/schema t/e2e/node_modules  ## every test, or one: make test T=t/020-auth.t
 	@tools/run-tests $(T)
 
 # -- build -----------------------------------------------------------------

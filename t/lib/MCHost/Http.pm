@@ -117,11 +117,13 @@ sub _chunked {
     my ($self, $r, $end) = @_;
 
     while (1) {
-        while ($self->{in} !~ /^([0-9a-f]+)[^\r\n]*\r\n/i) {
+        my ($line, $hex);
+
+        until (($line, $hex) = $self->{in} =~ /^(([0-9a-f]+)[^\r\n]*\r\n)/i) {
             return $r if $self->_fill($end) <= 0;
         }
 
-        my ($len, $head) = (hex $1, length $&);
+        my ($len, $head) = (hex $hex, length $line);
 
         while (length($self->{in}) < $head + $len + 2) {
             return $r if $self->_fill($end) <= 0;

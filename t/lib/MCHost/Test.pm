@@ -161,7 +161,8 @@ EOT
 # nginx => { WORKERS, CONNECTIONS, PIPELINE, QUEUE, QUERY_TIMEOUT, POOL (more
 #   lines of mchost_postgres), WS, API, HTTP, SERVER, MAIN, LISTEN, template }.
 # pg_host, redis_path: other sockets than the services' own (a proxy's).
-# reconciler => 1 or { setting => value }; podman => 1: see engine().
+# reconciler => 1 or { setting => value }; podman => 1, kube => 1 (MCHost::Kube):
+# its engine. Without postgres and with kube it sees the test's namespace only.
 sub new {
     my ($class, %o) = @_;
 
@@ -173,6 +174,7 @@ sub new {
     $self->{pg} = MCHost::Postgres->new($root, "$dir/pg") if $o{postgres} // 1;
     $self->{redis} = MCHost::Redis->new($root, $dir) if $o{redis} // 1;
     $self->{podman} = $self->_podman if $o{podman};
+    $self->{kube} = $self->_kube if $o{kube};
     $self->_reconciler;
     $self->migrate if $self->{pg} && ($o{migrate} // 1);
     $self->_nginx if ref $o{nginx} || ($o{nginx} // 1);
@@ -186,6 +188,7 @@ sub redis { $_[0]{redis} }
 sub nginx { $_[0]{nginx} }
 sub recon { $_[0]{recon} }
 sub podman { $_[0]{podman} }
+sub kube   { $_[0]{kube} }
 sub port  { $_[0]{nginx}{port} }
 sub sql   { my ($self, @a) = @_; return $self->{pg}->sql(@a) }
 
@@ -201,6 +204,13 @@ sub _podman {
 
     require MCHost::Podman;
     return MCHost::Podman->new($root, $self->{dir});
+}
+
+sub _kube {
+    my ($self) = @_;
+
+    require MCHost::Kube;
+    return MCHost::Kube->new($root, $self->{dir});
 }
 
 sub _reconciler {
@@ -228,6 +238,12 @@ sub _reconciler {
         my $base = free_port(20);
         @s{qw(engine podman_socket game_address game_ports demo_image)} =
             ('podman', $podman->socket, '127.0.0.1', "$base-" . ($base + 19), $podman->image);
+    }
+
+    if (my $kube = $self->{kube}) {
+        @s{qw(engine kubeconfig kube_namespace kube_namespace_prefix demo_image)} =
+            ('kubernetes', $kube->kubeconfig, $self->{pg} ? '' : $kube->ns, $kube->prefix, $kube->image);
+        $s{$_} //= '' for qw(database_url redis_url);
     }
 
     if (ref $o->{reconciler}) {
@@ -385,7 +401,9 @@ sub clean {
 
     $self->{nginx}{proc}->stop('TERM', 5) if $self->{nginx} && $self->{nginx}{proc};
     $self->{recon}->kill9 if $self->{recon};
-    eval { $self->{podman}->close; 1 } or warn $@ if $self->{podman};
+    for my $engine (grep { $_ } @$self{qw(podman kube)}) {
+        eval { $engine->close; 1 } or warn $@;
+    }
     $self->{pg}{proc}->stop('QUIT', 10) if $self->{pg} && $self->{pg}{proc};
     $self->{redis}->stop if $self->{redis};
 
