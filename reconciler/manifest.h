@@ -20,6 +20,7 @@
 #define MC_ANNOTATION_RESTART  "mchost.io/restart-token"
 
 #define MC_CONTAINER           "server"
+#define MC_ADDONS_CONTAINER    "addons"
 #define MC_SECRET_KEY          "rcon-password"
 #define MC_UID                 1000
 
@@ -95,7 +96,7 @@ int mc_manifest_seal(const mc_alloc_t *a, mc_json_t *object, char hash[65]);
 /* The template as a Pod for Podman: named, never restarted by itself, its
  * game port bound to this machine's address and port, and without what Podman
  * takes for something else (files of a ConfigMap, ports that are not to be
- * published, probes). */
+ * published). */
 mc_json_t *mc_manifest_podman_pod(const mc_manifest_t *m,
     const char *address, uint16_t port);
 

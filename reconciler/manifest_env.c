@@ -31,8 +31,9 @@ static const type_t  types[] = {
 
 /* Kubernetes puts another variable, say RCON_PASSWORD, where a value says
  * "$(RCON_PASSWORD)": in a doubled dollar it sees a plain one. */
-static void
-env(build_t *b, mc_json_t *list, const char *name, const char *value)
+void
+mc_build_env_add(build_t *b, mc_json_t *list, const char *name,
+    const char *value)
 {
     mc_json_t   *o = mc_build_obj(b);
     mc_text_t    t = { .a = b->a };
@@ -60,7 +61,7 @@ env_number(build_t *b, mc_json_t *list, const char *name, int64_t n)
     char  digits[24];
 
     snprintf(digits, sizeof(digits), "%lld", (long long) n);
-    env(b, list, name, digits);
+    mc_build_env_add(b, list, name, digits);
 }
 
 static void
@@ -71,7 +72,7 @@ env_text(build_t *b, mc_json_t *list, const char *name, mc_text_t *t)
     if (s == NULL) {
         b->failed = true;
     } else if (*s) {
-        env(b, list, name, s);
+        mc_build_env_add(b, list, name, s);
     }
 }
 
@@ -84,14 +85,15 @@ software(build_t *b, mc_json_t *list)
 
     for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         if (strcmp(b->type, types[i].type) == 0) {
-            env(b, list, "TYPE", types[i].env);
+            mc_build_env_add(b, list, "TYPE", types[i].env);
             if (build && types[i].build) {
-                env(b, list, types[i].build, build);
+                mc_build_env_add(b, list, types[i].build, build);
             }
         }
     }
-    env(b, list, strcmp(b->type, "velocity") == 0 ? "VELOCITY_VERSION"
-                                                  : "VERSION", version);
+    mc_build_env_add(b, list,
+                     strcmp(b->type, "velocity") == 0 ? "VELOCITY_VERSION"
+                                                      : "VERSION", version);
 }
 
 /* Consent is the tenant's to give, never this program's. */
@@ -101,7 +103,7 @@ eula(build_t *b, mc_json_t *list)
     if (strcmp(b->type, "demo") != 0
         && mc_json_bool(mc_json_at(b->spec, "eula.accepted"), 0))
     {
-        env(b, list, "EULA", "TRUE");
+        mc_build_env_add(b, list, "EULA", "TRUE");
     }
 }
 
@@ -112,7 +114,7 @@ rcon(build_t *b, mc_json_t *list)
     char        name[MC_NAME_LEN + 1];
 
     mc_manifest_name(name, b->server, MC_NAME_SECRET);
-    env(b, list, "ENABLE_RCON", "true");
+    mc_build_env_add(b, list, "ENABLE_RCON", "true");
     env_number(b, list, "RCON_PORT", MC_RCON_PORT);
     mc_build_str(b, o, "name", "RCON_PASSWORD");
     ref = mc_build_obj_in(b, mc_build_obj_in(b, o, "valueFrom"),
@@ -133,13 +135,13 @@ java(build_t *b, mc_json_t *list)
     int64_t           percent;
 
     percent = mc_json_int(mc_json_at(b->spec, "jvm.heapPercent"), 75);
-    env(b, list, "MEMORY", "");
+    mc_build_env_add(b, list, "MEMORY", "");
     mc_text_printf(&opts, "-XX:MaxRAMPercentage=%lld", (long long) percent);
     env_text(b, list, "JVM_XX_OPTS", &opts);
     if (strcmp(flags, "Aikar") == 0) {
-        env(b, list, "USE_AIKAR_FLAGS", "true");
+        mc_build_env_add(b, list, "USE_AIKAR_FLAGS", "true");
     } else if (strcmp(flags, "MeowIce") == 0) {
-        env(b, list, "USE_MEOWICE_FLAGS", "true");
+        mc_build_env_add(b, list, "USE_MEOWICE_FLAGS", "true");
     }
     memset(&opts, 0, sizeof(opts));
     opts.a = b->a;
@@ -187,20 +189,20 @@ access_lists(build_t *b, mc_json_t *list)
     const char       *mode = exact(b) ? "SYNCHRONIZE" : "MERGE";
 
     if (mc_json_bool(mc_json_at(b->spec, "access.allowList.enabled"), 0)) {
-        env(b, list, "ENABLE_WHITELIST", "true");
-        env(b, list, "ENFORCE_WHITELIST", "true");
+        mc_build_env_add(b, list, "ENABLE_WHITELIST", "true");
+        mc_build_env_add(b, list, "ENFORCE_WHITELIST", "true");
     }
     if (exact(b) && mc_build_uuids_known(b, ops)) {
-        env(b, list, "EXISTING_OPS_FILE", "SKIP");
+        mc_build_env_add(b, list, "EXISTING_OPS_FILE", "SKIP");
     } else {
         player_list(b, list, "OPS", ops);
-        env(b, list, "EXISTING_OPS_FILE", mode);
+        mc_build_env_add(b, list, "EXISTING_OPS_FILE", mode);
     }
     if (exact(b) && mc_build_uuids_known(b, allowed)) {
-        env(b, list, "EXISTING_WHITELIST_FILE", "SKIP");
+        mc_build_env_add(b, list, "EXISTING_WHITELIST_FILE", "SKIP");
     } else {
         player_list(b, list, "WHITELIST", allowed);
-        env(b, list, "EXISTING_WHITELIST_FILE", mode);
+        mc_build_env_add(b, list, "EXISTING_WHITELIST_FILE", mode);
     }
 }
 
@@ -281,7 +283,7 @@ motd(build_t *b, mc_json_t *list)
         b->failed = true;
         return;
     }
-    env(b, list, "MOTD", p);            /* an empty one counts, too */
+    mc_build_env_add(b, list, "MOTD", p);   /* an empty one counts, too */
 }
 
 /* server.properties itself comes from /config; but for what is in here the
@@ -289,15 +291,15 @@ motd(build_t *b, mc_json_t *list)
 static void
 image_settings(build_t *b, mc_json_t *list)
 {
-    env(b, list, "COPY_CONFIG_DEST", "/data");
-    env(b, list, "SYNC_SKIP_NEWER_IN_DESTINATION", "false");
-    env(b, list, "REPLACE_ENV_DURING_SYNC", "false");
-    env(b, list, "SKIP_CHOWN_DATA", "true");
+    mc_build_env_add(b, list, "COPY_CONFIG_DEST", "/data");
+    mc_build_env_add(b, list, "SYNC_SKIP_NEWER_IN_DESTINATION", "false");
+    mc_build_env_add(b, list, "REPLACE_ENV_DURING_SYNC", "false");
+    mc_build_env_add(b, list, "SKIP_CHOWN_DATA", "true");
     motd(b, list);
     env_number(b, list, "STOP_DURATION",
                mc_json_int(mc_json_at(b->spec, "shutdown.graceSeconds"), 60));
     if (strcmp(mc_build_spec(b, "network.proxyProtocol", "None"), "V2") == 0) {
-        env(b, list, "USES_PROXY_PROTOCOL", "true");
+        mc_build_env_add(b, list, "USES_PROXY_PROTOCOL", "true");
     }
 }
 
@@ -310,6 +312,8 @@ mc_build_env(build_t *b)
     eula(b, list);
     rcon(b, list);
     if (strcmp(b->type, "demo") == 0) {
+        access_lists(b, list);
+        startup_commands(b, list);
         return list;
     }
     java(b, list);
@@ -317,7 +321,9 @@ mc_build_env(build_t *b)
         image_settings(b, list);
         access_lists(b, list);
         startup_commands(b, list);
-        addons(b, list);
+        if (!mc_manifest_in_kube(b->server)) {
+            addons(b, list);
+        }
     }
     return list;
 }

@@ -69,23 +69,90 @@ probe(build_t *b, int period, int failures)
     return o;
 }
 
-/* Generating a world takes minutes, hence a patient start. There is no
- * liveness probe: a game that is busy saving must not be killed for it. */
+/* Nothing here ever kills a game: one that generates a world may take hours,
+ * one that saves a large one minutes without an answer. There is no liveness
+ * probe, and the start probe, whose failure would kill, has a day. */
 static void
 probes(build_t *b, mc_json_t *container)
 {
-    mc_build_set(b, container, "startupProbe", probe(b, 5, 180));
+    mc_build_set(b, container, "startupProbe", probe(b, 5, 24 * 60 * 60 / 5));
     mc_build_set(b, container, "readinessProbe", probe(b, 10, 3));
 }
 
+/* Whatever ends the pod, a drained node with the reconciler away as well, the
+ * world is saved first; then comes TERM, which the images turn into the
+ * console's "stop". A hook that fails must not be the news of the day. */
 static void
-container_security(build_t *b, mc_json_t *container)
+pre_stop(build_t *b, mc_json_t *container)
+{
+    mc_json_t  *command;
+
+    if (strcmp(b->type, "velocity") == 0) {
+        return;                         /* nothing to save */
+    }
+    command = mc_build_arr_in(b, mc_build_obj_in(b, mc_build_obj_in(b,
+                  mc_build_obj_in(b, container, "lifecycle"), "preStop"),
+                  "exec"), "command");
+    mc_build_add_str(b, command, "sh");
+    mc_build_add_str(b, command, "-c");
+    mc_build_add_str(b, command,
+                     "timeout 20 rcon-cli save-all flush >/dev/null 2>&1 || :");
+}
+
+/* More or less CPU takes effect at once; the heap of a running Java does not
+ * change its size. */
+static void
+resize_policy(build_t *b, mc_json_t *container)
+{
+    static const char *const  policy[][2] = {
+        { "cpu", "NotRequired" }, { "memory", "RestartContainer" }
+    };
+    mc_json_t                *list, *o;
+    size_t                    i;
+
+    list = mc_build_arr_in(b, container, "resizePolicy");
+    for (i = 0; i < 2; i++) {
+        o = mc_build_obj(b);
+        mc_build_str(b, o, "resourceName", policy[i][0]);
+        mc_build_str(b, o, "restartPolicy", policy[i][1]);
+        mc_build_add(b, list, o);
+    }
+}
+
+static void
+container_security(build_t *b, mc_json_t *container, bool read_only)
 {
     mc_json_t  *o = mc_build_obj_in(b, container, "securityContext");
     mc_json_t  *caps = mc_build_obj_in(b, o, "capabilities");
 
     mc_build_add_str(b, mc_build_arr_in(b, caps, "drop"), "ALL");
     mc_build_bool(b, o, "allowPrivilegeEscalation", false);
+    if (read_only) {
+        mc_build_bool(b, o, "readOnlyRootFilesystem", true);
+    }
+}
+
+static const char *
+data_dir(const build_t *b)
+{
+    return strcmp(b->type, "velocity") == 0 ? "/server" : "/data";
+}
+
+/* The other images write to themselves while they start. */
+static bool
+read_only_root(const build_t *b)
+{
+    return mc_manifest_in_kube(b->server) && strcmp(b->type, "demo") == 0;
+}
+
+static void
+mount(build_t *b, mc_json_t *list, const char *volume, const char *path)
+{
+    mc_json_t  *o = mc_build_obj(b);
+
+    mc_build_str(b, o, "name", volume);
+    mc_build_str(b, o, "mountPath", path);
+    mc_build_add(b, list, o);
 }
 
 /* Every file is mounted by itself: a ConfigMap as a whole comes as links into
@@ -94,15 +161,14 @@ static void
 mounts(build_t *b, mc_json_t *container)
 {
     mc_json_t        *list = mc_build_arr_in(b, container, "volumeMounts");
-    mc_json_t        *o = mc_build_obj(b), *files = mc_build_files(b);
+    mc_json_t        *o, *files = mc_build_files(b);
     const mc_json_t  *f;
     char              path[96];
 
-    mc_build_str(b, o, "name", "data");
-    mc_build_str(b, o, "mountPath",
-                 strcmp(b->type, "velocity") == 0 ? "/server" : "/data");
-    mc_build_add(b, list, o);
-
+    mount(b, list, "data", data_dir(b));
+    if (read_only_root(b)) {
+        mount(b, list, "tmp", "/tmp");
+    }
     for (f = files ? files->child : NULL; f; f = f->next) {
         snprintf(path, sizeof(path), "/config/%s", f->key);
         o = mc_build_obj(b);
@@ -132,6 +198,14 @@ volumes(build_t *b, mc_json_t *spec)
     mc_build_str(b, o, "name", "config");
     mc_build_str(b, mc_build_obj_in(b, o, "configMap"), "name", name);
     mc_build_add(b, list, o);
+
+    if (read_only_root(b)) {
+        o = mc_build_obj(b);
+        mc_build_str(b, o, "name", "tmp");
+        mc_build_str(b, mc_build_obj_in(b, o, "emptyDir"), "sizeLimit",
+                     "64Mi");
+        mc_build_add(b, list, o);
+    }
 }
 
 static const char *
@@ -142,22 +216,64 @@ pull_policy(build_t *b)
                                                       : "IfNotPresent");
 }
 
+static void
+image(build_t *b, mc_json_t *container)
+{
+    char  buf[128];
+
+    mc_build_str(b, container, "image", mc_manifest_image(b->m, buf));
+    mc_build_str(b, container, "imagePullPolicy", pull_policy(b));
+}
+
 static mc_json_t *
 container(build_t *b)
 {
     mc_json_t  *c = mc_build_obj(b);
-    char        image[128];
 
     mc_build_str(b, c, "name", MC_CONTAINER);
-    mc_build_str(b, c, "image", mc_manifest_image(b->m, image));
-    mc_build_str(b, c, "imagePullPolicy", pull_policy(b));
+    image(b, c);
     mc_build_set(b, c, "env", mc_build_env(b));
     ports(b, c);
     resources(b, c);
-    probes(b, c);
-    container_security(b, c);
+    if (mc_manifest_in_kube(b->server)) {
+        resize_policy(b, c);
+        pre_stop(b, c);
+        probes(b, c);
+        mc_build_str(b, c, "terminationMessagePolicy",
+                     "FallbackToLogsOnError");
+    }
+    container_security(b, c, read_only_root(b));
     mounts(b, c);
     return c;
+}
+
+/* Also without add-ons: those that were there before have to go. Of an image
+ * of somebody's own it is asked only when it matters. */
+static void
+addons_container(build_t *b, mc_json_t *spec)
+{
+    mc_json_t   *c, *list;
+    const char  *addons = mc_build_addons(b);
+
+    if (strcmp(b->type, "custom") == 0
+        && mc_json_get(b->spec, "addons") == NULL)
+    {
+        return;
+    }
+    c = mc_build_obj(b);
+    mc_build_str(b, c, "name", MC_ADDONS_CONTAINER);
+    image(b, c);
+    list = mc_build_arr_in(b, c, "command");
+    mc_build_add_str(b, list, "sh");
+    mc_build_add_str(b, list, "-c");
+    mc_build_add_str(b, list, mc_addons_sh);
+    list = mc_build_arr_in(b, c, "env");
+    mc_build_env_add(b, list, "DATA", data_dir(b));
+    mc_build_env_add(b, list, "ADDONS", addons);
+    resources(b, c);
+    container_security(b, c, true);
+    mount(b, mc_build_arr_in(b, c, "volumeMounts"), "data", data_dir(b));
+    mc_build_add(b, mc_build_arr_in(b, spec, "initContainers"), c);
 }
 
 static void
@@ -193,6 +309,9 @@ pod_spec(build_t *b)
     mc_build_num(b, spec, "terminationGracePeriodSeconds",
                  termination_grace(b));
     pod_security(b, spec);
+    if (mc_manifest_in_kube(b->server)) {
+        addons_container(b, spec);
+    }
     mc_build_add(b, mc_build_arr_in(b, spec, "containers"), container(b));
     volumes(b, spec);
     return spec;
@@ -325,8 +444,6 @@ mc_manifest_podman_pod(const mc_manifest_t *m, const char *address,
     mc_build_str(&b, meta, "name", name);
     mc_build_set(&b, v, "metadata", mc_json_copy(b.a, meta));
     mc_build_str(&b, spec, "restartPolicy", "Never");
-    mc_json_remove(c, "startupProbe");
-    mc_json_remove(c, "readinessProbe");
     /* the engine sees to the image itself, with better errors */
     mc_build_str(&b, c, "imagePullPolicy", "Never");
     podman_ports(&b, c, address, port);

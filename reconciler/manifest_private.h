@@ -51,6 +51,15 @@ const char *mc_build_spec(const build_t *b, const char *path,
 
 /* The container's environment (manifest_env.c). */
 mc_json_t *mc_build_env(build_t *b);
+void mc_build_env_add(build_t *b, mc_json_t *list, const char *name,
+    const char *value);
+
+/* The list of add-ons for addons.sh, "" none (manifest_addons.c). */
+const char *mc_build_addons(build_t *b);
+
+/* The text of addons.sh (build/gen/mc_addons_sh.c). */
+extern const char    mc_addons_sh[];
+extern const size_t  mc_addons_sh_len;
 
 /* The files of the ConfigMap by name (manifest_config.c). */
 mc_json_t *mc_build_files(build_t *b);

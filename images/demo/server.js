@@ -10,6 +10,9 @@
  *     RCON_PASSWORD  without one RCON stays off
  *     RCON_PORT      25575
  *     SERVER_PORT    instead of server-port
+ *     OPS, WHITELIST names with commas; EXISTING_OPS_FILE and
+ *                    EXISTING_WHITELIST_FILE: MERGE | SYNCHRONIZE | SKIP
+ *     RCON_CMDS_STARTUP  console commands for the start, one a line
  *     DATA_DIR, CONFIG_DIR   instead of /data and /config
  */
 
@@ -20,11 +23,11 @@ const properties = require('./lib/properties')
 const rcon = require('./lib/rcon')
 const players = require('./lib/players')
 const world = require('./lib/world')
+const lists = require('./lib/lists')
 const { Console } = require('./lib/commands')
+const { GAME_MODES, DIFFICULTIES } = require('./lib/access')
 
 const DEFAULT_VERSION = '1.20.4'
-const GAME_MODES = ['survival', 'creative', 'adventure', 'spectator']
-const DIFFICULTIES = ['peaceful', 'easy', 'normal', 'hard']
 
 /* What the library calls wrongly is not for a server's log. */
 process.noDeprecation = true
@@ -66,15 +69,17 @@ function levelName (text) {
 
 function settings () {
   const dataDir = path.resolve(env.DATA_DIR || '/data')
+  const configDir = path.resolve(env.CONFIG_DIR || '/config')
   let props
   try {
-    props = properties.load(dataDir, path.resolve(env.CONFIG_DIR || '/config'))
+    props = properties.load(dataDir, configDir)
   } catch (err) {
     fatal(`Failed to load server.properties: ${err.message}`)
   }
   const version = /^latest$/i.test(env.VERSION ?? '') ? '1.21.4' : (env.VERSION || DEFAULT_VERSION)
   return {
     dataDir,
+    lists: lists.load(dataDir, configDir, props.get('white-list') === 'true', env),
     version,
     host: props.get('server-ip') || undefined,
     port: integer(env.SERVER_PORT || props.get('server-port'), 25565, 1, 65535),
@@ -218,15 +223,16 @@ async function main () {
     for (const name of Object.keys(server.color)) server.color[name] = ''
   }
 
-  const people = players.setup(server, s)
+  const people = players.setup(server, s, s.lists)
   const stopNow = () => stop(people).catch(err => { log.error('Failed to save', err); process.exit(1) })
-  const terminal = new Console(server, { operators: people.operators, stop: stopNow, seed: () => opts.generation.options.seed })
+  const terminal = new Console(server, { lists: s.lists, stop: stopNow, seed: () => opts.generation.options.seed })
   log.info(`Preparing level "${s.level}"`)
   await handleSignals(stopNow)
   await server.waitForReady(20000)
   await startRcon(s, terminal).catch(err => fatal(`Unable to initialise RCON on port ${s.rconPort}: ${err.message}`))
   const seconds = Number(process.hrtime.bigint() - started) / 1e9
   log.info(`Done (${seconds.toFixed(3)}s)! For help, type "help"`)
+  for (const line of (env.RCON_CMDS_STARTUP ?? '').split('\n')) await terminal.line(line)
   readline.createInterface({ input: process.stdin, terminal: false }).on('line', line => terminal.line(line))
 }
 

@@ -148,13 +148,6 @@ pod_template(void)
     is(write_json(mc_json_get(c, "resources")),
        "{\"limits\":{\"cpu\":\"2\",\"memory\":\"3Gi\"},"
        "\"requests\":{\"cpu\":\"10m\",\"memory\":\"3Gi\"}}", "resources");
-    is(write_json(mc_json_get(c, "startupProbe")),
-       "{\"exec\":{\"command\":[\"mc-health\"]},\"periodSeconds\":5,"
-       "\"timeoutSeconds\":5,\"failureThreshold\":180}", "startup probe");
-    is(write_json(mc_json_get(c, "readinessProbe")),
-       "{\"exec\":{\"command\":[\"mc-health\"]},\"periodSeconds\":10,"
-       "\"timeoutSeconds\":5,\"failureThreshold\":3}", "readiness probe");
-    ok(mc_json_get(c, "livenessProbe") == NULL, "no liveness probe");
     is(write_json(mc_json_get(c, "securityContext")),
        "{\"capabilities\":{\"drop\":[\"ALL\"]},"
        "\"allowPrivilegeEscalation\":false}", "security of the container");
@@ -333,11 +326,10 @@ demo(void)
        "{\"name\":\"ENABLE_RCON\",\"value\":\"true\"},"
        "{\"name\":\"RCON_PORT\",\"value\":\"25575\"},"
        "{\"name\":\"RCON_PASSWORD\",\"valueFrom\":{\"secretKeyRef\":"
-       "{\"name\":\"mc-" ID "\",\"key\":\"rcon-password\"}}}]",
+       "{\"name\":\"mc-" ID "\",\"key\":\"rcon-password\"}}},"
+       "{\"name\":\"EXISTING_OPS_FILE\",\"value\":\"MERGE\"},"
+       "{\"name\":\"EXISTING_WHITELIST_FILE\",\"value\":\"MERGE\"}]",
        "its environment, without a EULA");
-    is(write_json(mc_json_get(c, "readinessProbe")),
-       "{\"tcpSocket\":{\"port\":\"minecraft\"},\"periodSeconds\":10,"
-       "\"timeoutSeconds\":5,\"failureThreshold\":3}", "its probe");
     is(write_json(mc_json_get(c, "resources")),
        "{\"limits\":{\"cpu\":\"1\",\"memory\":\"2Gi\"},"
        "\"requests\":{\"cpu\":\"10m\",\"memory\":\"2Gi\"}}",

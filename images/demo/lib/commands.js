@@ -6,24 +6,16 @@
  */
 
 const { AsyncLocalStorage } = require('async_hooks')
-const crypto = require('crypto')
+const { Access } = require('./access')
 const log = require('./log')
 
 /* Lines that the library prints about things the log already tells. */
 const REDUNDANT = new Set(['Server is closed.', 'Position written, spawning player...'])
 
-function offlineUuid (name) {
-  const h = crypto.createHash('md5').update(`OfflinePlayer:${name}`).digest()
-  h[6] = (h[6] & 0x0f) | 0x30
-  h[8] = (h[8] & 0x3f) | 0x80
-  return h.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
-}
-
 class Console {
-  /* stop() ends the server; operators is players.setup()'s. */
-  constructor (serv, { operators, stop, seed }) {
+  /* stop() ends the server; lists are lists.load()'s. */
+  constructor (serv, { lists, stop, seed }) {
     this.serv = serv
-    this.operators = operators
     this.stop = stop
     this.seed = seed
     this.context = new AsyncLocalStorage()
@@ -31,6 +23,7 @@ class Console {
     Object.setPrototypeOf(serv.commands.hash, null)
     this.redirect()
     this.addCommands()
+    this.access = new Access(this, lists)
   }
 
   /* What a command prints is its answer: to RCON when it came from there,
@@ -107,16 +100,6 @@ class Console {
     return `There are ${players.length} of a max of ${_server.maxPlayers} players online: ${names}`
   }
 
-  setOperator (name, op, ctx) {
-    const player = this.find(name)
-    if (player) player.op = op
-    const proper = player ? player.username : name
-    if (!this.operators.set(proper, player ? player.uuid : offlineUuid(proper), op)) {
-      return op ? 'Nothing changed. The player already is an operator' : 'Nothing changed. The player is not an operator'
-    }
-    return this.done(ctx, op ? `Made ${proper} a server operator` : `Made ${proper} no longer a server operator`)
-  }
-
   kick (name, reason, ctx) {
     const player = this.find(name)
     if (!player) return 'No player was found'
@@ -138,7 +121,6 @@ class Console {
 
   addCommands () {
     const { serv } = this
-    const name = text => /^[A-Za-z0-9_]{1,16}$/.test(text.trim()) && text.trim()
     const add = (base, usage, info, op, parse, action) =>
       serv.commands.add({ base, usage, info, op, parse, action })
 
@@ -156,10 +138,6 @@ class Console {
       serv.overworld.startSaving()
       return this.done(ctx, 'Automatic saving is now enabled')
     })
-    add('op', '/op <player>', 'Makes a player an operator', true, name,
-      (player, ctx) => this.setOperator(player, true, ctx))
-    add('deop', '/deop <player>', 'Makes a player no operator', true, name,
-      (player, ctx) => this.setOperator(player, false, ctx))
     add('kick', '/kick <player> [reason]', 'Kicks a player', true, text => /^(\S+) *(.*)$/.exec(text) || false,
       ([, player, reason], ctx) => this.kick(player, reason || 'Kicked by an operator', ctx))
     add('stop', '/stop', 'Stops the server', true, undefined, (_, ctx) => {

@@ -1,12 +1,11 @@
 'use strict'
 /*
- * Who comes and goes: the log's lines about players, the player limit, the
- * list of operators, and saved players.
+ * Who comes and goes: the log's lines about players, who may come in, and
+ * saved players.
  */
 
 const { once } = require('events')
-const fs = require('fs')
-const path = require('path')
+const lists = require('./lists')
 const log = require('./log')
 
 function entryWithFlags (player) {
@@ -54,33 +53,6 @@ function tabList (serv) {
   }
 }
 
-/* Operators outlive a restart, in vanilla's ops.json. */
-class Operators {
-  constructor (dataDir) {
-    this.file = path.join(dataDir, 'ops.json')
-    this.byName = new Map()
-    try {
-      for (const op of JSON.parse(fs.readFileSync(this.file, 'utf8'))) {
-        if (typeof op.name === 'string') this.byName.set(op.name.toLowerCase(), op)
-      }
-    } catch (err) {
-      if (err.code !== 'ENOENT') log.warn(`Failed to load operators list: ${err.message}`)
-    }
-  }
-
-  has (name) { return this.byName.has(name.toLowerCase()) }
-
-  /* True when that changed anything. */
-  set (name, uuid, op) {
-    if (this.has(name) === op) return false
-    if (op) this.byName.set(name.toLowerCase(), { uuid, name, level: 4, bypassesPlayerLimit: false })
-    else this.byName.delete(name.toLowerCase())
-    fs.writeFileSync(this.file + '.tmp', JSON.stringify([...this.byName.values()], null, 2))
-    fs.renameSync(this.file + '.tmp', this.file)
-    return true
-  }
-}
-
 /* A client of another version would wait half a minute for nothing: the
  * library ends the connection before it can say why. */
 function refuseOtherVersions (serv, version) {
@@ -95,7 +67,7 @@ function refuseOtherVersions (serv, version) {
   })
 }
 
-function watch (serv, player, { operators, saves }) {
+function watch (serv, player, { operators }, saves) {
   const name = log.plain(player._client.username)
 
   for (const event of ['connected', 'disconnected', 'chat', 'kicked']) player.removeAllListeners(event)
@@ -127,19 +99,19 @@ function sendLeave (serv, player) {
 }
 
 /* Why a player may not come in, or undefined. */
-function refusal (serv, client) {
-  const ban = serv.bannedPlayers[client.username]
-  if (ban) return `You are banned from this server.\nReason: ${ban.reason}`
+function refusal (serv, client, access) {
+  const reason = lists.refusal(access, client.username, lists.address(client.socket))
+  if (reason !== undefined) return reason
   if (serv.players.length >= serv._server.maxPlayers) return 'The server is full!'
 }
 
 /* The library's login lacks the checks that need a name. */
-function guardLogin (serv, player) {
+function guardLogin (serv, player, access) {
   const client = player._client
   const login = player.login
 
   player.login = async () => {
-    const reason = refusal(serv, client)
+    const reason = refusal(serv, client, access)
     if (reason !== undefined) {
       player.disconnected = true
       player.save = async () => {}
@@ -156,10 +128,9 @@ function guardLogin (serv, player) {
   }
 }
 
-/* Hooks everything in. Returns {operators, saved()}; saved() resolves when no
- * player's data is being written any more. */
-function setup (serv, { dataDir, version }) {
-  const operators = new Operators(dataDir)
+/* Hooks everything in. Returns {saved()}, which resolves when no player's data
+ * is being written any more. access is of lists.load(). */
+function setup (serv, { version }, access) {
   const saves = new Set()
   const sendTabList = tabList(serv)
 
@@ -167,10 +138,10 @@ function setup (serv, { dataDir, version }) {
   serv.on('newPlayer', player => {
     serv._sendPlayerList = sendTabList
     serv._sendPlayerEventLeave = gone => sendLeave(serv, gone)
-    watch(serv, player, { operators, saves })
-    guardLogin(serv, player)
+    watch(serv, player, access, saves)
+    guardLogin(serv, player, access)
   })
-  return { operators, saved: () => Promise.all(saves) }
+  return { saved: () => Promise.all(saves) }
 }
 
 module.exports = { setup }
