@@ -210,13 +210,17 @@ mc_json_t *
 mc_manifest_config_map(const mc_manifest_t *m)
 {
     build_t     b;
-    mc_json_t  *v;
+    mc_json_t  *v, *data;
     char        name[MC_NAME_LEN + 1];
 
     mc_build_init(&b, m);
     mc_manifest_name(name, m->server, MC_NAME_CONFIG);
     v = mc_build_object(&b, "v1", "ConfigMap", name);
     mc_build_owner(&b, v);
-    mc_build_set(&b, v, "data", mc_build_files(&b));
+    data = mc_build_files(&b);
+    if (mc_manifest_in_kube(m->server) && strcmp(b.type, "velocity") != 0) {
+        mc_build_access_settings(&b, data);
+    }
+    mc_build_set(&b, v, "data", data);
     return mc_build_end(&b, v);
 }

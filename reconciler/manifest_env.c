@@ -233,6 +233,65 @@ startup_commands(build_t *b, mc_json_t *list)
     env_text(b, list, "RCON_CMDS_STARTUP", &t);
 }
 
+static mc_json_t *
+access_env(build_t *b)
+{
+    mc_json_t  *list = mc_build_arr(b);
+
+    access_lists(b, list);
+    startup_commands(b, list);
+    return list;
+}
+
+void
+mc_build_access_settings(build_t *b, mc_json_t *data)
+{
+    const mc_json_t  *v = access_env(b);
+
+    for (v = v ? v->child : NULL; v; v = v->next) {
+        mc_build_str(b, data, mc_json_str(mc_json_get(v, "name"), ""),
+                     mc_json_str(mc_json_get(v, "value"), ""));
+    }
+}
+
+/* A game that Kubernetes starts again in the same pod begins with the lists as
+ * they are by then: it reads them from the ConfigMap. Who lost his rights while
+ * it ran must not get them back. */
+static void
+access_references(build_t *b, mc_json_t *list)
+{
+    static const char *const  names[] = {
+        "ENABLE_WHITELIST", "ENFORCE_WHITELIST", "OPS", "EXISTING_OPS_FILE",
+        "WHITELIST", "EXISTING_WHITELIST_FILE", "RCON_CMDS_STARTUP"
+    };
+    mc_json_t                *o, *ref;
+    char                      config[MC_NAME_LEN + 1];
+    size_t                    i;
+
+    mc_manifest_name(config, b->server, MC_NAME_CONFIG);
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        o = mc_build_obj(b);
+        mc_build_str(b, o, "name", names[i]);
+        ref = mc_build_obj_in(b, mc_build_obj_in(b, o, "valueFrom"),
+                              "configMapKeyRef");
+        mc_build_str(b, ref, "name", config);
+        mc_build_str(b, ref, "key", names[i]);
+        mc_build_bool(b, ref, "optional", true);
+        mc_build_add(b, list, o);
+    }
+}
+
+static void
+access_settings(build_t *b, mc_json_t *list)
+{
+    if (mc_manifest_in_kube(b->server)) {
+        access_references(b, list);
+    } else {
+        access_lists(b, list);
+        startup_commands(b, list);
+    }
+}
+
 /* Projects of Modrinth; the image finds the files that fit. */
 static void
 addons(build_t *b, mc_json_t *list)
@@ -312,15 +371,13 @@ mc_build_env(build_t *b)
     eula(b, list);
     rcon(b, list);
     if (strcmp(b->type, "demo") == 0) {
-        access_lists(b, list);
-        startup_commands(b, list);
+        access_settings(b, list);
         return list;
     }
     java(b, list);
     if (mc_build_is_game(b)) {
         image_settings(b, list);
-        access_lists(b, list);
-        startup_commands(b, list);
+        access_settings(b, list);
         if (!mc_manifest_in_kube(b->server)) {
             addons(b, list);
         }

@@ -10,7 +10,7 @@
 #include "arena.h"
 #include "engine.h"
 #include "hot.h"
-#include "manifest.h"
+#include "manifest_private.h"
 #include "secret.h"
 #include "text.h"
 
@@ -121,6 +121,30 @@ special_operators(const mc_alloc_t *a, const mc_json_t *spec)
     return list;
 }
 
+/* What only a start sees to: that a list is exactly as it is in the spec, for
+ * which it is a file or, without the UUIDs, the image's business. */
+static void
+lists(mc_text_t *t, const mc_server_t *s)
+{
+    static const char *const  paths[] = {
+        "access.operators", "access.allowList.players", "access.bans.players"
+    };
+    mc_manifest_t             m = { .a = t->a, .server = s };
+    build_t                   b;
+    size_t                    i;
+
+    mc_build_init(&b, &m);
+    if (strcmp(mc_build_spec(&b, "access.mode", "Merge"), "Exact") != 0) {
+        return;
+    }
+    mc_text_puts(t, "exact=");
+    for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        mc_text_puts(t, mc_build_uuids_known(&b, mc_json_at(s->spec, paths[i]))
+                        ? "file," : "image,");
+    }
+    mc_text_puts(t, ";");
+}
+
 static void
 part(mc_text_t *t, const char *name, const mc_json_t *v)
 {
@@ -142,6 +166,7 @@ parts_of(mc_text_t *t, const mc_server_t *s)
     part(t, "software", mc_json_get(s->spec, "software"));
     part(t, "properties", without(t->a, properties, hot));
     part(t, "operators", operators && operators->n ? operators : NULL);
+    lists(t, s);
     part(t, "jvm", mc_json_get(s->spec, "jvm"));
     part(t, "resources", mc_manifest_in_kube(s)
                          ? without(t->a, resources, cpu) : resources);
@@ -213,6 +238,10 @@ mc_manifest_seal(const mc_alloc_t *a, mc_json_t *object, char hash[65])
 
     annotations = mc_json_get(meta, "annotations");
     mc_json_remove(annotations, MC_ANNOTATION_HASH);
+    if (annotations && annotations->n == 0) {
+        mc_json_remove(meta, "annotations");
+        annotations = NULL;
+    }
     canonical(&t, object);
     if (meta == NULL || mc_text_end(&t) == NULL) {
         return -1;

@@ -54,6 +54,10 @@ mc_json_t *mc_build_env(build_t *b);
 void mc_build_env_add(build_t *b, mc_json_t *list, const char *name,
     const char *value);
 
+/* Those variables that change while a game runs, as members of the ConfigMap,
+ * from which a pod in Kubernetes has them. */
+void mc_build_access_settings(build_t *b, mc_json_t *data);
+
 /* The list of add-ons for addons.sh, "" none (manifest_addons.c). */
 const char *mc_build_addons(build_t *b);
 
