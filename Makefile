@@ -17,7 +17,7 @@ SAN     := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-re
 COMMON_SRC := $(wildcard common/*.c) $(GEN)/mc_sql_table.c $(GEN)/mc_schema_json.c
 RECON_SRC  := $(wildcard reconciler/*.c) $(GEN)/mc_addons_sh.c
 UNIT_SRC   := $(wildcard t/unit/*.c)
-GEN_FILES  := $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c $(GEN)/mc_schema_json.c
+GEN_FILES  := $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c $(GEN)/mc_schema_json.c $(GEN)/mc_api_schema_json.c
 
 RECON_LIBS  = $(shell pkg-config --libs libuv libcurl libpq hiredis yaml-0.1 libcrypto yajl)
 RECON_INC   = -Ireconciler $(shell pkg-config --cflags libuv libcurl libpq hiredis yaml-0.1 libcrypto yajl)
@@ -67,6 +67,10 @@ $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c &: $(SQL) $(wildcard sql/migrations/*.
 $(GEN)/mc_schema_json.c: conf/minecraftserver.schema.json tools/embed.awk
 	@mkdir -p $(GEN)
 	awk -v name=mc_schema_json -v header=mc_schema.h -f tools/embed.awk $< > $@.tmp && mv $@.tmp $@
+
+$(GEN)/mc_api_schema_json.c: conf/api.schema.json tools/embed.awk
+	@mkdir -p $(GEN)
+	awk -v name=mc_api_schema_json -v header=mc_schema.h -f tools/embed.awk $< > $@.tmp && mv $@.tmp $@
 
 # The CustomResourceDefinition is committed: users apply it as it is.
 conf/kubernetes/crd.yaml: conf/minecraftserver.schema.json tools/crd.in tools/schema.c

@@ -46,4 +46,8 @@ int mc_schema_defaults(const mc_schema_t *s, const mc_alloc_t *a, mc_json_t *v);
 extern const char    mc_schema_json[];
 extern const size_t  mc_schema_json_len;
 
+/* conf/api.schema.json: what else the API takes, by name. */
+extern const char    mc_api_schema_json[];
+extern const size_t  mc_api_schema_json_len;
+
 #endif

@@ -250,7 +250,7 @@ ngx_http_mchost_console_step(ngx_http_mchost_ctx_t *ctx,
     /* the id as the database writes it */
 
     (void) ngx_cpystrn((u_char *) server,
-                       (u_char *) PQgetvalue(reply->results[2], 0, 1),
+                       ngx_http_mchost_field(reply, 1).data,
                        sizeof(server));
 
     ctx->console = ngx_http_mchost_console_send(ctx->identity.tenant, server,

@@ -108,19 +108,25 @@ ngx_http_mchost_patch_after(ngx_http_mchost_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_mchost_patch_write(ngx_http_mchost_ctx_t *ctx, ngx_str_t *generation,
-    ngx_str_t *spec)
+    const mc_json_t *spec)
 {
     char       audit[MC_UUID_LEN + 1];
-    ngx_str_t  params[5];
+    ngx_str_t  params[8];
 
     ngx_http_mchost_uuid7(audit);
 
     params[0] = ctx->id;
     params[1] = *generation;
-    params[2] = *spec;
+    params[2] = ngx_http_mchost_json_text(ctx, spec);
     params[3].data = (u_char *) audit;
     params[3].len = MC_UUID_LEN;
     params[4] = *ngx_http_mchost_request_id(ctx->request);
+
+    if (params[2].data == NULL
+        || ngx_http_mchost_server_sizes(ctx, spec, &params[5]) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_mchost_query(ctx, MC_SQL_SERVER_UPDATE, params,
                                  ngx_http_mchost_patch_written);
@@ -132,7 +138,7 @@ ngx_http_mchost_patch_read(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply)
 {
     ngx_int_t    rc;
-    ngx_str_t    generation, owner, spec;
+    ngx_str_t    generation, owner;
     mc_json_t   *was, *document;
 
     if (ngx_http_mchost_rows(reply) != 1) {
@@ -180,13 +186,8 @@ ngx_http_mchost_patch_read(ngx_http_mchost_ctx_t *ctx,
                                            NGX_HTTP_MCHOST_GET_GENERATION);
     }
 
-    spec = ngx_http_mchost_json_text(ctx, mc_json_get(document, "spec"));
-
-    if (spec.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_mchost_patch_write(ctx, &generation, &spec);
+    return ngx_http_mchost_patch_write(ctx, &generation,
+                                       mc_json_get(document, "spec"));
 }
 
 
@@ -197,6 +198,15 @@ static ngx_int_t
 ngx_http_mchost_patch_written(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply)
 {
+    ngx_str_t  broken;
+
+    if (ngx_http_mchost_rows(reply) == 1
+        && ngx_http_mchost_field(reply, 0).len == 0)
+    {
+        broken = ngx_http_mchost_field(reply, 2);
+        return ngx_http_mchost_quota_problem(ctx, &broken);
+    }
+
     if (ngx_http_mchost_rows(reply) == 1) {
         ngx_http_mchost_wake(ctx, (char *) ctx->id.data, ctx->id.len);
 

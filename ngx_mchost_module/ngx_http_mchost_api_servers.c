@@ -91,7 +91,7 @@ ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx)
 {
     char         id[MC_UUID_LEN + 1], audit[MC_UUID_LEN + 1];
     ngx_int_t    rc;
-    ngx_str_t    params[5];
+    ngx_str_t    params[8];
     mc_json_t   *name;
 
     if (!ngx_http_mchost_document_check(ctx, ctx->body, &rc)) {
@@ -113,7 +113,11 @@ ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx)
     params[3].len = MC_UUID_LEN;
     params[4] = *ngx_http_mchost_request_id(ctx->request);
 
-    if (params[2].data == NULL) {
+    if (params[2].data == NULL
+        || ngx_http_mchost_server_sizes(ctx, mc_json_get(ctx->body, "spec"),
+                                        &params[5])
+           != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -126,20 +130,15 @@ static ngx_int_t
 ngx_http_mchost_create_step(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply)
 {
-    ngx_str_t                 id;
-    ngx_http_request_t       *r;
-    ngx_http_mchost_fault_t   fault;
-
-    r = ctx->request;
+    ngx_str_t  id, broken;
 
     if (ngx_http_mchost_rows(reply) != 1) {
-        fault.pointer[0] = '\0';
-        fault.code = "quota_exceeded";
-        fault.message = "the tenant has as many servers as it may";
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-        return ngx_http_mchost_problem_type(r, NGX_HTTP_FORBIDDEN, "quota",
-                                            "The quota of servers is used "
-                                            "up.", &fault, 1);
+    if (ngx_http_mchost_field(reply, 0).len == 0) {
+        broken = ngx_http_mchost_field(reply, 3);
+        return ngx_http_mchost_quota_problem(ctx, &broken);
     }
 
     id = ngx_http_mchost_field(reply, 2);

@@ -1,12 +1,49 @@
 /*
- * API keys: "mch_" + 32 hexadecimal digits + "_" + 43 characters of base64url.
- * The database knows only the SHA-256 of the whole text.
+ * Who asks, and what they may do: the tokens of API keys, of sessions and of
+ * the platform's operators; scopes, and the least role that each needs.
+ *
+ * A token is "mch_" (a key), "mcs_" (a session) or "mcp_" (an operator's key),
+ * 32 hexadecimal digits, "_" and 43 characters of base64url. The database
+ * knows only the SHA-256 of the whole text.
  */
 
 #include "ngx_http_mchost_module.h"
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 
-#define NGX_HTTP_MCHOST_TOKEN_LEN  (4 + 32 + 1 + 43)
+#define NGX_HTTP_MCHOST_ID_POS      4
+#define NGX_HTTP_MCHOST_SECRET_POS  (4 + 32 + 1)
+
+
+/* The one table of scopes: a role has every scope from its line up, a key may
+ * have fewer, a route needs one. */
+
+static const struct {
+    const char  *name;
+    const char  *role;          /* the least one */
+} ngx_http_mchost_scopes[] = {
+    { "", "viewer" },
+    { "servers:read", "viewer" },
+    { "servers:power", "operator" },
+    { "console", "operator" },
+    { "players", "operator" },
+    { "backups", "operator" },
+    { "messages", "operator" },
+    { "servers:write", "admin" },
+    { "audit:read", "admin" },
+    { "keys", "admin" },
+    { "members", "admin" },
+    { "", "" }
+};
+
+static const char  *ngx_http_mchost_prefixes[] = { "mch_", "mcs_", "mcp_" };
+
+
+const char *
+ngx_http_mchost_scope_name(ngx_http_mchost_scope_e scope)
+{
+    return ngx_http_mchost_scopes[scope].name;
+}
 
 
 ngx_int_t
@@ -46,55 +83,57 @@ ngx_http_mchost_bearer(ngx_http_request_t *r, ngx_str_t *token)
 }
 
 
-static ngx_uint_t
-ngx_http_mchost_token_valid(const ngx_str_t *token)
+/* The kind of a token whose form is right, or NGX_DECLINED. */
+
+static ngx_int_t
+ngx_http_mchost_token_kind(const ngx_str_t *token)
 {
     u_char      ch;
+    ngx_int_t   kind;
     ngx_uint_t  i;
 
     if (token->len != NGX_HTTP_MCHOST_TOKEN_LEN
-        || ngx_strncmp(token->data, "mch_", 4) != 0
-        || token->data[36] != '_')
+        || token->data[NGX_HTTP_MCHOST_SECRET_POS - 1] != '_')
     {
-        return 0;
+        return NGX_DECLINED;
     }
 
-    for (i = 4; i < 36; i++) {
-        ch = token->data[i];
-
-        if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'f'))) {
-            return 0;
+    for (kind = 0; kind < NGX_HTTP_MCHOST_TOKENS; kind++) {
+        if (ngx_strncmp(token->data, ngx_http_mchost_prefixes[kind], 4) == 0) {
+            break;
         }
     }
 
-    for (i = 37; i < NGX_HTTP_MCHOST_TOKEN_LEN; i++) {
+    for (i = NGX_HTTP_MCHOST_ID_POS; i < NGX_HTTP_MCHOST_SECRET_POS - 1; i++) {
+        ch = token->data[i];
+
+        if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'f'))) {
+            return NGX_DECLINED;
+        }
+    }
+
+    for (i = NGX_HTTP_MCHOST_SECRET_POS; i < NGX_HTTP_MCHOST_TOKEN_LEN; i++) {
         ch = token->data[i];
 
         if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z')
               || (ch >= 'A' && ch <= 'Z') || ch == '-' || ch == '_'))
         {
-            return 0;
+            return NGX_DECLINED;
         }
     }
 
-    return 1;
+    return kind < NGX_HTTP_MCHOST_TOKENS ? kind : NGX_DECLINED;
 }
 
 
 ngx_int_t
-ngx_http_mchost_token_hash(const ngx_str_t *token,
+ngx_http_mchost_sha256_hex(const u_char *data, size_t len,
     u_char hash[NGX_HTTP_MCHOST_HASH_LEN])
 {
     u_char  digest[EVP_MAX_MD_SIZE];
 
-    if (!ngx_http_mchost_token_valid(token)) {
-        return NGX_DECLINED;
-    }
-
-    if (EVP_Digest(token->data, token->len, digest, NULL, EVP_sha256(), NULL)
-        != 1)
-    {
-        return NGX_DECLINED;
+    if (EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL) != 1) {
+        return NGX_ERROR;
     }
 
     ngx_hex_dump(hash, digest, NGX_HTTP_MCHOST_HASH_LEN / 2);
@@ -104,8 +143,63 @@ ngx_http_mchost_token_hash(const ngx_str_t *token,
 
 
 ngx_int_t
-ngx_http_mchost_auth_add(ngx_mchost_pg_segment_t *seg, const u_char *hash,
-    const char *role)
+ngx_http_mchost_credential(const ngx_str_t *token,
+    ngx_http_mchost_credential_t *cred)
+{
+    ngx_int_t  kind;
+
+    kind = ngx_http_mchost_token_kind(token);
+
+    if (kind == NGX_DECLINED
+        || ngx_http_mchost_sha256_hex(token->data, token->len, cred->hash)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    cred->kind = kind;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mchost_token_make(ngx_http_mchost_token_e kind, const char *id,
+    u_char token[NGX_HTTP_MCHOST_TOKEN_LEN + 1],
+    u_char hash[NGX_HTTP_MCHOST_HASH_LEN])
+{
+    u_char     *p, secret[32];
+    ngx_str_t   raw, text;
+
+    if (RAND_bytes(secret, sizeof(secret)) != 1) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(token, ngx_http_mchost_prefixes[kind], 4);
+
+    for ( /* void */ ; *id; id++) {
+        if (*id != '-') {
+            *p++ = (u_char) *id;
+        }
+    }
+
+    *p++ = '_';
+
+    raw.data = secret;
+    raw.len = sizeof(secret);
+    text.data = p;
+
+    ngx_encode_base64url(&text, &raw);
+    ngx_explicit_memzero(secret, sizeof(secret));
+
+    token[NGX_HTTP_MCHOST_TOKEN_LEN] = '\0';
+
+    return ngx_http_mchost_sha256_hex(token, NGX_HTTP_MCHOST_TOKEN_LEN, hash);
+}
+
+
+ngx_int_t
+ngx_http_mchost_present_add(ngx_mchost_pg_segment_t *seg, const u_char *hash)
 {
     u_char                 timeout[NGX_INT64_LEN];
     ngx_str_t              params[2];
@@ -118,14 +212,50 @@ ngx_http_mchost_auth_add(ngx_mchost_pg_segment_t *seg, const u_char *hash,
     params[1].data = timeout;
     params[1].len = ngx_sprintf(timeout, "%M", conf->query_timeout) - timeout;
 
-    if (ngx_mchost_pg_add(seg, MC_SQL_PRESENT_KEY, params) != NGX_OK) {
+    return ngx_mchost_pg_add(seg, MC_SQL_PRESENT_KEY, params);
+}
+
+
+ngx_int_t
+ngx_http_mchost_auth_add(ngx_mchost_pg_segment_t *seg,
+    const ngx_http_mchost_credential_t *cred, ngx_http_mchost_scope_e scope,
+    ngx_http_mchost_gate_e gate)
+{
+    ngx_str_t    params[2];
+    const char  *role;
+
+    static const ngx_uint_t  statements[] = {
+        MC_SQL_AUTHENTICATE, MC_SQL_AUTHENTICATE_SESSION,
+        MC_SQL_AUTHENTICATE_PLATFORM
+    };
+
+    if (ngx_http_mchost_present_add(seg, cred->hash) != NGX_OK) {
         return NGX_ERROR;
     }
 
+    role = ngx_http_mchost_scopes[scope].role;
+
     params[0].data = (u_char *) role;
     params[0].len = ngx_strlen(role);
+    params[1].data = (u_char *) ngx_http_mchost_scopes[scope].name;
+    params[1].len = ngx_strlen(params[1].data);
 
-    return ngx_mchost_pg_add(seg, MC_SQL_AUTHENTICATE, params);
+    if (ngx_mchost_pg_add(seg, statements[cred->kind], params) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (gate == NGX_HTTP_MCHOST_GATE_NONE) {
+        return NGX_OK;
+    }
+
+    if (gate == NGX_HTTP_MCHOST_GATE_WRITE) {
+        ngx_str_set(&params[0], "true");
+
+    } else {
+        ngx_str_set(&params[0], "false");
+    }
+
+    return ngx_mchost_pg_add(seg, MC_SQL_TENANT_GATE, params);
 }
 
 
@@ -137,8 +267,47 @@ ngx_http_mchost_auth_field(PGresult *res, int column, char *dst, size_t size)
 }
 
 
+static ngx_int_t
+ngx_http_mchost_auth_number(PGresult *res, int column)
+{
+    return ngx_atoi((u_char *) PQgetvalue(res, 0, column),
+                    PQgetlength(res, 0, column));
+}
+
+
+/* What the gate says, when it was asked. Its result is taken out of the row:
+ * behind the authentication comes what the request is about. */
+
+static ngx_uint_t
+ngx_http_mchost_auth_gate(ngx_mchost_pg_reply_t *reply,
+    ngx_http_mchost_identity_t *id)
+{
+    PGresult  *res;
+
+    res = reply->nresults > 2 ? reply->results[2] : NULL;
+
+    if (res == NULL || PQntuples(res) != 1 || PQnfields(res) != 5
+        || ngx_strcmp(PQfname(res, 0), "suspended") != 0)
+    {
+        return 0;
+    }
+
+    id->gated = 1;
+    id->requests = ngx_http_mchost_auth_number(res, 1);
+    id->sockets = ngx_http_mchost_auth_number(res, 2);
+    ngx_http_mchost_auth_field(res, 3, id->reason, sizeof(id->reason));
+
+    reply->results++;
+    reply->nresults--;
+
+    /* a writer has lost the tenant */
+
+    return PQgetvalue(res, 0, 0)[0] == 't' && PQgetlength(res, 0, 4) == 0;
+}
+
+
 ngx_http_mchost_auth_e
-ngx_http_mchost_auth_read(const ngx_mchost_pg_reply_t *reply,
+ngx_http_mchost_auth_read(ngx_mchost_pg_reply_t *reply,
     ngx_http_mchost_identity_t *id)
 {
     PGresult  *res;
@@ -157,6 +326,17 @@ ngx_http_mchost_auth_read(const ngx_mchost_pg_reply_t *reply,
     ngx_http_mchost_auth_field(res, 4, id->expires_at,
                                sizeof(id->expires_at));
 
-    return PQgetvalue(res, 0, 5)[0] == 't' ? NGX_HTTP_MCHOST_AUTH_OK
-                                           : NGX_HTTP_MCHOST_AUTH_FORBIDDEN;
+    if (PQgetvalue(res, 0, 5)[0] != 't') {
+        return NGX_HTTP_MCHOST_AUTH_FORBIDDEN;
+    }
+
+    return ngx_http_mchost_auth_gate(reply, id)
+           ? NGX_HTTP_MCHOST_AUTH_SUSPENDED : NGX_HTTP_MCHOST_AUTH_OK;
+}
+
+
+PGresult *
+ngx_http_mchost_result(const ngx_mchost_pg_reply_t *reply)
+{
+    return reply->nresults > 2 ? reply->results[2] : NULL;
 }

@@ -105,7 +105,7 @@ ngx_command_t  ngx_http_mchost_commands[] = {
       NULL },
 
     { ngx_string("mchost_api"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_mchost_api,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -177,6 +177,7 @@ ngx_http_mchost_create_loc_conf(ngx_conf_t *cf)
     }
 
     mlcf->pool = NGX_CONF_UNSET;
+    mlcf->platform = NGX_CONF_UNSET;
 
     return mlcf;
 }
@@ -231,15 +232,42 @@ ngx_http_mchost_schema_cleanup(void *data)
 }
 
 
+static mc_schema_t *
+ngx_http_mchost_schema(ngx_conf_t *cf, const char *json, size_t len)
+{
+    char                 err[256];
+    mc_alloc_t           alloc;
+    mc_schema_t         *schema;
+    ngx_pool_cleanup_t  *cln;
+
+    alloc.alloc = ngx_http_mchost_conf_alloc;
+    alloc.pool = cf->pool;
+
+    schema = mc_schema_compile(&alloc, json, len, err, sizeof(err));
+    if (schema == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "the API's schema: %s", err);
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        mc_schema_free(schema);
+        return NULL;
+    }
+
+    cln->handler = ngx_http_mchost_schema_cleanup;
+    cln->data = schema;
+
+    return schema;
+}
+
+
 char *
 ngx_http_mchost_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_mchost_main_conf_t *mmcf = conf;
 
-    char                           err[256];
-    mc_alloc_t                     alloc;
     ngx_uint_t                     i;
-    ngx_pool_cleanup_t            *cln;
     ngx_http_mchost_pool_conf_t  **pools;
 
     pools = mmcf->pools.elts;
@@ -257,24 +285,14 @@ ngx_http_mchost_init_main_conf(ngx_conf_t *cf, void *conf)
         return NGX_CONF_OK;
     }
 
-    alloc.alloc = ngx_http_mchost_conf_alloc;
-    alloc.pool = cf->pool;
+    mmcf->schema = ngx_http_mchost_schema(cf, mc_schema_json,
+                                          mc_schema_json_len);
+    mmcf->bodies = ngx_http_mchost_schema(cf, mc_api_schema_json,
+                                          mc_api_schema_json_len);
 
-    mmcf->schema = mc_schema_compile(&alloc, mc_schema_json,
-                                     mc_schema_json_len, err, sizeof(err));
-    if (mmcf->schema == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "the schema of the server document: %s", err);
+    if (mmcf->schema == NULL || mmcf->bodies == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    cln->handler = ngx_http_mchost_schema_cleanup;
-    cln->data = mmcf->schema;
 
     return NGX_CONF_OK;
 }

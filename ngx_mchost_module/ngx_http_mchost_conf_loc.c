@@ -45,7 +45,7 @@ ngx_http_mchost_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_mchost_loc_conf_t *mlcf = conf;
 
-    ngx_str_t                 *value;
+    ngx_str_t                 *value, platform;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -70,6 +70,24 @@ ngx_http_mchost_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strncmp(value[2].data, "platform=", 9) != 0
+            || value[2].len == 9)
+        {
+            return ngx_http_mchost_invalid(cf, &value[2]);
+        }
+
+        platform.data = value[2].data + 9;
+        platform.len = value[2].len - 9;
+
+        mlcf->platform = ngx_http_mchost_pool(cf, &platform);
+
+        if (mlcf->platform == NGX_ERROR) {
+            return NGX_CONF_ERROR;
+        }
+    }
 
     return ngx_http_mchost_location(cf, mlcf, NGX_HTTP_MCHOST_API,
                                     ngx_http_mchost_api_handler, &value[1]);

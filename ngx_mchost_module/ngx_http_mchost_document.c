@@ -155,7 +155,7 @@ ngx_http_mchost_foreign_members(const mc_json_t *document,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_mchost_invalid_document(ngx_http_mchost_ctx_t *ctx,
     mc_schema_error_t *errors, ngx_uint_t n)
 {
@@ -247,6 +247,42 @@ ngx_http_mchost_change_check(ngx_http_mchost_ctx_t *ctx,
     }
 
     if (mc_schema_defaults(mmcf->schema, &ctx->alloc, document) != 0) {
+        *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return 0;
+    }
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_http_mchost_body_check(ngx_http_mchost_ctx_t *ctx, const char *name,
+    ngx_int_t *rc)
+{
+    ngx_uint_t                    n;
+    const mc_schema_t            *schema;
+    mc_schema_error_t            *errors;
+    ngx_http_mchost_main_conf_t  *mmcf;
+
+    mmcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_mchost_module);
+
+    schema = mc_schema_property(mmcf->bodies, name);
+    errors = ngx_palloc(ctx->request->pool,
+                        NGX_HTTP_MCHOST_FAULTS * sizeof(mc_schema_error_t));
+
+    if (schema == NULL || errors == NULL) {
+        *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return 0;
+    }
+
+    n = mc_schema_validate(schema, ctx->body, "", errors,
+                           NGX_HTTP_MCHOST_FAULTS);
+    if (n) {
+        *rc = ngx_http_mchost_invalid_document(ctx, errors, n);
+        return 0;
+    }
+
+    if (mc_schema_defaults(schema, &ctx->alloc, ctx->body) != 0) {
         *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
         return 0;
     }

@@ -5,13 +5,13 @@
 #include "ngx_http_mchost_router.h"
 #include "ngx_http_mchost_metrics.h"
 
-#define NGX_HTTP_MCHOST_ROUTES   24     /* of the API, and five more */
+#define NGX_HTTP_MCHOST_ROUTES   128    /* of the API, and five more */
 #define NGX_HTTP_MCHOST_CLASSES  5      /* 1xx .. 5xx */
 #define NGX_HTTP_MCHOST_BUCKETS  12
 #define NGX_HTTP_MCHOST_WORKERS  256
 #define NGX_HTTP_MCHOST_GAUGES   5
 #define NGX_HTTP_MCHOST_STALE    4      /* seconds without a sign of life */
-#define NGX_HTTP_MCHOST_TEXT     131072
+#define NGX_HTTP_MCHOST_TEXT     524288
 
 
 /* One pool in one worker, now. */

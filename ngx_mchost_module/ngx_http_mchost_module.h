@@ -43,6 +43,7 @@ typedef struct {
     ngx_mchost_redis_conf_t      *redis;    /* NULL: no mchost_redis */
     ngx_shm_zone_t               *zone;     /* NULL: no mchost_zone */
     mc_schema_t                  *schema;   /* of the server document */
+    mc_schema_t                  *bodies;   /* of the others, by name */
     unsigned                      used:1;   /* some location is ours */
 } ngx_http_mchost_main_conf_t;
 
@@ -59,6 +60,7 @@ typedef enum {
 typedef struct {
     ngx_http_mchost_kind_e  kind;
     ngx_int_t     pool;                 /* index in pools, or NGX_CONF_UNSET */
+    ngx_int_t     platform;             /* pool of /platform, or UNSET */
     ngx_str_t     prefix;               /* mchost_api: "/api/v1", no slash */
 
     /* mchost_websocket */
@@ -121,32 +123,106 @@ ngx_int_t ngx_http_mchost_header(ngx_http_request_t *r, const char *name,
 /* The token of "Authorization: Bearer"; NGX_DECLINED when there is none. */
 ngx_int_t ngx_http_mchost_bearer(ngx_http_request_t *r, ngx_str_t *token);
 
-/* Checks the token's form and writes its hash; NGX_DECLINED when it cannot be
- * a token. */
-ngx_int_t ngx_http_mchost_token_hash(const ngx_str_t *token,
+#define NGX_HTTP_MCHOST_TOKEN_LEN  (4 + 32 + 1 + 43)
+
+typedef enum {
+    NGX_HTTP_MCHOST_TOKEN_KEY,          /* mch_ */
+    NGX_HTTP_MCHOST_TOKEN_SESSION,      /* mcs_ */
+    NGX_HTTP_MCHOST_TOKEN_PLATFORM,     /* mcp_ */
+    NGX_HTTP_MCHOST_TOKENS
+} ngx_http_mchost_token_e;
+
+/* What the database is shown of a token. */
+typedef struct {
+    ngx_http_mchost_token_e  kind;
+    u_char                   hash[NGX_HTTP_MCHOST_HASH_LEN];
+} ngx_http_mchost_credential_t;
+
+/* In the order of the table in ngx_http_mchost_auth.c. */
+typedef enum {
+    NGX_HTTP_MCHOST_SCOPE_ANY,          /* whoever is known */
+    NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
+    NGX_HTTP_MCHOST_SCOPE_SERVERS_POWER,
+    NGX_HTTP_MCHOST_SCOPE_CONSOLE,
+    NGX_HTTP_MCHOST_SCOPE_PLAYERS,
+    NGX_HTTP_MCHOST_SCOPE_BACKUPS,
+    NGX_HTTP_MCHOST_SCOPE_MESSAGES,
+    NGX_HTTP_MCHOST_SCOPE_SERVERS_WRITE,
+    NGX_HTTP_MCHOST_SCOPE_AUDIT_READ,
+    NGX_HTTP_MCHOST_SCOPE_KEYS,
+    NGX_HTTP_MCHOST_SCOPE_MEMBERS,
+    NGX_HTTP_MCHOST_SCOPE_PLATFORM      /* on the platform's own pool */
+} ngx_http_mchost_scope_e;
+
+/* Whether a segment asks about the tenant's suspension and limits. */
+typedef enum {
+    NGX_HTTP_MCHOST_GATE_NONE,
+    NGX_HTTP_MCHOST_GATE_READ,          /* its limits only */
+    NGX_HTTP_MCHOST_GATE_WRITE          /* a suspended tenant is refused */
+} ngx_http_mchost_gate_e;
+
+const char *ngx_http_mchost_scope_name(ngx_http_mchost_scope_e scope);
+
+/* SHA-256 in lower-case hexadecimal. */
+ngx_int_t ngx_http_mchost_sha256_hex(const u_char *data, size_t len,
     u_char hash[NGX_HTTP_MCHOST_HASH_LEN]);
 
-/* Begins a segment with present_key and authenticate. role is the least role
- * that suffices ("viewer" …). NGX_OK or NGX_ERROR. */
+/* Checks the token's form and writes what is presented of it; NGX_DECLINED
+ * when it cannot be a token. */
+ngx_int_t ngx_http_mchost_credential(const ngx_str_t *token,
+    ngx_http_mchost_credential_t *cred);
+
+/* Makes a new token with this UUID, and its hash. */
+ngx_int_t ngx_http_mchost_token_make(ngx_http_mchost_token_e kind,
+    const char *id, u_char token[NGX_HTTP_MCHOST_TOKEN_LEN + 1],
+    u_char hash[NGX_HTTP_MCHOST_HASH_LEN]);
+
+/* Begins a segment with present_key alone, for what nobody need be known
+ * for. */
+ngx_int_t ngx_http_mchost_present_add(ngx_mchost_pg_segment_t *seg,
+    const u_char *hash);
+
+/* Begins a segment with present_key, authenticate and, if wanted, the gate.
+ * NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_mchost_auth_add(ngx_mchost_pg_segment_t *seg,
-    const u_char *hash, const char *role);
+    const ngx_http_mchost_credential_t *cred, ngx_http_mchost_scope_e scope,
+    ngx_http_mchost_gate_e gate);
 
 typedef enum {
     NGX_HTTP_MCHOST_AUTH_OK,
     NGX_HTTP_MCHOST_AUTH_UNKNOWN,       /* 401 */
-    NGX_HTTP_MCHOST_AUTH_FORBIDDEN      /* 403 */
+    NGX_HTTP_MCHOST_AUTH_FORBIDDEN,     /* 403 */
+    NGX_HTTP_MCHOST_AUTH_SUSPENDED      /* 403: the tenant is read-only */
 } ngx_http_mchost_auth_e;
 
 typedef struct {
-    char  tenant[37];
-    char  key_id[37];
-    char  role[16];
-    char  expires_at[40];               /* or "" */
+    char        tenant[37];
+    char        key_id[37];             /* of a session: the session's */
+    char        role[16];
+    char        expires_at[40];         /* or "" */
+    char        reason[257];            /* of the tenant's suspension */
+    ngx_int_t   requests;               /* a minute; 0: no limit */
+    ngx_int_t   sockets;
+    unsigned    gated:1;                /* these three are known */
 } ngx_http_mchost_identity_t;
 
 /* Reads what authenticate answered (results[1] of a segment begun as above). */
 ngx_http_mchost_auth_e ngx_http_mchost_auth_read(
-    const ngx_mchost_pg_reply_t *reply, ngx_http_mchost_identity_t *id);
+    ngx_mchost_pg_reply_t *reply, ngx_http_mchost_identity_t *id);
+
+/* -- ngx_http_mchost_limit.c: what is counted in the mchost_zone -- */
+
+typedef struct {
+    ngx_uint_t  sockets;
+    ngx_uint_t  requests;               /* of the last minute */
+} ngx_http_mchost_use_t;
+
+/* What a tenant uses of it now. */
+void ngx_http_mchost_limit_use(const char *tenant, ngx_http_mchost_use_t *use);
+
+/* The result of the first statement behind the authentication; NULL when it
+ * did not run. */
+PGresult *ngx_http_mchost_result(const ngx_mchost_pg_reply_t *reply);
 
 /* -- ngx_http_mchost_console.c: a command to a server's console -- */
 

@@ -237,6 +237,17 @@ ngx_http_mchost_api_handler(ngx_http_request_t *r)
 
     ctx->route = ngx_http_mchost_route(ctx, &path, r->method, &allowed);
 
+    if (ctx->route && ctx->route->scope == NGX_HTTP_MCHOST_SCOPE_PLATFORM) {
+
+        if (mlcf->platform == NGX_CONF_UNSET) {
+            ctx->route = NULL;
+            allowed = 0;
+
+        } else {
+            ctx->pool = ngx_http_mchost_worker->pools[mlcf->platform];
+        }
+    }
+
     if (ctx->route == NULL) {
         return ngx_http_mchost_no_route(ctx, allowed);
     }
@@ -244,9 +255,20 @@ ngx_http_mchost_api_handler(ngx_http_request_t *r)
     rc = ngx_http_mchost_bearer(r, &token);
 
     if (rc != NGX_OK
-        || ngx_http_mchost_token_hash(&token, ctx->hash) != NGX_OK)
+        || ngx_http_mchost_credential(&token, &ctx->credential) != NGX_OK)
     {
         return ngx_http_mchost_unauthorized(ctx, rc == NGX_OK);
+    }
+
+    /* operators and tenants do not meet */
+
+    if ((ctx->credential.kind == NGX_HTTP_MCHOST_TOKEN_PLATFORM)
+        != (ctx->route->scope == NGX_HTTP_MCHOST_SCOPE_PLATFORM))
+    {
+        return ngx_http_mchost_problem(r, NGX_HTTP_FORBIDDEN,
+                          ctx->route->scope == NGX_HTTP_MCHOST_SCOPE_PLATFORM
+                          ? "This needs the key of a platform operator."
+                          : "A platform operator's key is of no tenant.");
     }
 
     /* an id that is none cannot be anybody's */
@@ -448,7 +470,14 @@ ngx_http_mchost_segment(ngx_http_mchost_ctx_t *ctx)
         return NULL;
     }
 
-    if (ngx_http_mchost_auth_add(seg, ctx->hash, ctx->route->role) != NGX_OK) {
+    if (ngx_http_mchost_auth_add(seg, &ctx->credential, ctx->route->scope,
+                                 ctx->route->method == NGX_HTTP_GET
+                                 || ctx->route->scope
+                                    == NGX_HTTP_MCHOST_SCOPE_PLATFORM
+                                 ? NGX_HTTP_MCHOST_GATE_NONE
+                                 : NGX_HTTP_MCHOST_GATE_WRITE)
+        != NGX_OK)
+    {
         ngx_mchost_pg_segment_free(seg);
         return NULL;
     }
@@ -516,6 +545,20 @@ ngx_http_mchost_pg_failed(ngx_http_mchost_ctx_t *ctx,
 
 
 static ngx_int_t
+ngx_http_mchost_suspended(ngx_http_mchost_ctx_t *ctx)
+{
+    char  detail[320];
+
+    ngx_sprintf((u_char *) detail, "The tenant is suspended and read-only%s%s."
+                "%Z", ctx->identity.reason[0] ? ": " : "",
+                ctx->identity.reason);
+
+    return ngx_http_mchost_problem_type(ctx->request, NGX_HTTP_FORBIDDEN,
+                                        "suspended", detail, NULL, 0);
+}
+
+
+static ngx_int_t
 ngx_http_mchost_answered(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply)
 {
@@ -539,8 +582,11 @@ ngx_http_mchost_answered(ngx_http_mchost_ctx_t *ctx,
 
     if (auth == NGX_HTTP_MCHOST_AUTH_FORBIDDEN) {
         return ngx_http_mchost_problem(ctx->request, NGX_HTTP_FORBIDDEN,
-                                       "The role of this key does not allow "
-                                       "that.");
+                                       "Role or scopes do not allow that.");
+    }
+
+    if (auth == NGX_HTTP_MCHOST_AUTH_SUSPENDED) {
+        return ngx_http_mchost_suspended(ctx);
     }
 
     return ctx->once ? ngx_http_mchost_once_answered(ctx, reply)
@@ -583,11 +629,11 @@ ngx_http_mchost_finish(ngx_http_mchost_ctx_t *ctx, ngx_int_t rc)
 ngx_uint_t
 ngx_http_mchost_rows(ngx_mchost_pg_reply_t *reply)
 {
-    if (reply->nresults < 3 || reply->results[2] == NULL) {
-        return 0;
-    }
+    PGresult  *res;
 
-    return PQntuples(reply->results[2]);
+    res = ngx_http_mchost_result(reply);
+
+    return res ? PQntuples(res) : 0;
 }
 
 
@@ -596,8 +642,8 @@ ngx_http_mchost_field(ngx_mchost_pg_reply_t *reply, int column)
 {
     ngx_str_t  s;
 
-    s.data = (u_char *) PQgetvalue(reply->results[2], 0, column);
-    s.len = PQgetlength(reply->results[2], 0, column);
+    s.data = (u_char *) PQgetvalue(ngx_http_mchost_result(reply), 0, column);
+    s.len = PQgetlength(ngx_http_mchost_result(reply), 0, column);
 
     return s;
 }
@@ -606,7 +652,7 @@ ngx_http_mchost_field(ngx_mchost_pg_reply_t *reply, int column)
 ngx_uint_t
 ngx_http_mchost_field_bool(ngx_mchost_pg_reply_t *reply, int column)
 {
-    return PQgetvalue(reply->results[2], 0, column)[0] == 't';
+    return PQgetvalue(ngx_http_mchost_result(reply), 0, column)[0] == 't';
 }
 
 

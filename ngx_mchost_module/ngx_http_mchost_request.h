@@ -41,9 +41,10 @@ struct ngx_http_mchost_ctx_s {
     ngx_http_mchost_console_t      *console;    /* sent, not answered */
     ngx_uint_t                      tries;
 
-    u_char                          hash[NGX_HTTP_MCHOST_HASH_LEN];
+    ngx_http_mchost_credential_t    credential;
     ngx_http_mchost_identity_t      identity;
     ngx_str_t                       request_id;
+    ngx_str_t                       secret;     /* shown once, or empty */
 
     ngx_msec_t                      pg_time;    /* sums of all segments */
     ngx_msec_t                      pg_queue_time;
@@ -111,6 +112,24 @@ ngx_int_t ngx_http_mchost_location(ngx_http_mchost_ctx_t *ctx,
 
 /* The first two parameters of a list: limit and after. */
 void ngx_http_mchost_page(ngx_http_mchost_ctx_t *ctx, ngx_str_t params[2]);
+
+/* The string of a member of the body as a parameter; SQL's NULL without it. */
+ngx_str_t ngx_http_mchost_body_str(ngx_http_mchost_ctx_t *ctx,
+    const char *name);
+
+/* A new UUID, and the id of the request, as two parameters: for audit. */
+ngx_int_t ngx_http_mchost_trail(ngx_http_mchost_ctx_t *ctx,
+    ngx_str_t params[2]);
+
+/* Makes a token: its id and itself go to ctx (id, secret). */
+ngx_int_t ngx_http_mchost_new_token(ngx_http_mchost_ctx_t *ctx,
+    ngx_http_mchost_token_e kind, ngx_str_t *hash);
+
+/* Sends a document with one member more, "name":"text", which is text that
+ * needs no escaping. */
+ngx_int_t ngx_http_mchost_reply_with(ngx_http_mchost_ctx_t *ctx,
+    ngx_uint_t status, const ngx_str_t *document, const char *name,
+    const ngx_str_t *text);
 
 /* A step: column 0 is the document of a 200; no row: 404. */
 ngx_int_t ngx_http_mchost_document_step(ngx_http_mchost_ctx_t *ctx,
@@ -189,6 +208,15 @@ ngx_uint_t ngx_http_mchost_document_check(ngx_http_mchost_ctx_t *ctx,
 ngx_uint_t ngx_http_mchost_change_check(ngx_http_mchost_ctx_t *ctx,
     const mc_json_t *before, mc_json_t *document, ngx_int_t *rc);
 
+/* Checks the body against a schema of conf/api.schema.json and fills its
+ * defaults in. As above. */
+ngx_uint_t ngx_http_mchost_body_check(ngx_http_mchost_ctx_t *ctx,
+    const char *name, ngx_int_t *rc);
+
+/* Sends the problem of a document that is not valid. */
+ngx_int_t ngx_http_mchost_invalid_document(ngx_http_mchost_ctx_t *ctx,
+    mc_schema_error_t *errors, ngx_uint_t n);
+
 /* Compact text on the request's pool; data is NULL when memory is out. */
 ngx_str_t ngx_http_mchost_json_text(ngx_http_mchost_ctx_t *ctx,
     const mc_json_t *v);
@@ -206,5 +234,21 @@ ngx_int_t ngx_http_mchost_server_operation(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_not_there_yet(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_server_console(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_me(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_quota(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_key_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_key_create(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_key_get(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_key_delete(ngx_http_mchost_ctx_t *ctx);
+
+/* -- ngx_http_mchost_api_quota.c -- */
+
+/* What a checked spec asks for, as three parameters of a statement: bytes of
+ * memory, thousandths of a core, bytes of storage. NGX_ERROR: no memory. */
+ngx_int_t ngx_http_mchost_server_sizes(ngx_http_mchost_ctx_t *ctx,
+    const mc_json_t *spec, ngx_str_t params[3]);
+
+/* 403 for quotas that are used up: their names, by commas. */
+ngx_int_t ngx_http_mchost_quota_problem(ngx_http_mchost_ctx_t *ctx,
+    const ngx_str_t *broken);
 
 #endif

@@ -7,72 +7,111 @@
 
 const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
 
-    { NGX_HTTP_GET, "servers", "GET /servers", "viewer",
+    { NGX_HTTP_GET, "servers", "GET /servers",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
       NGX_HTTP_MCHOST_BODY_NONE, "limit after state q", NULL,
       ngx_http_mchost_server_list },
 
-    { NGX_HTTP_POST, "servers", "POST /servers", "admin",
+    { NGX_HTTP_POST, "servers", "POST /servers",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_WRITE,
       NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
       ngx_http_mchost_server_create },
 
-    { NGX_HTTP_GET, "servers/{id}", "GET /servers/{id}", "viewer",
+    { NGX_HTTP_GET, "servers/{id}", "GET /servers/{id}",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
       NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
       ngx_http_mchost_server_get },
 
-    { NGX_HTTP_PATCH, "servers/{id}", "PATCH /servers/{id}", "admin",
+    { NGX_HTTP_PATCH, "servers/{id}", "PATCH /servers/{id}",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_WRITE,
       NGX_HTTP_MCHOST_BODY_MERGE_PATCH, "", NULL,
       ngx_http_mchost_server_patch },
 
-    { NGX_HTTP_PUT, "servers/{id}", "PUT /servers/{id}", "admin",
+    { NGX_HTTP_PUT, "servers/{id}", "PUT /servers/{id}",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_WRITE,
       NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
       ngx_http_mchost_server_put },
 
-    { NGX_HTTP_DELETE, "servers/{id}", "DELETE /servers/{id}", "admin",
+    { NGX_HTTP_DELETE, "servers/{id}", "DELETE /servers/{id}",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_WRITE,
       NGX_HTTP_MCHOST_BODY_NONE, "purge", NULL,
       ngx_http_mchost_server_delete },
 
     { NGX_HTTP_POST, "servers/{id}/actions/start",
-      "POST /servers/{id}/actions/start", "operator",
+      "POST /servers/{id}/actions/start",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_POWER,
       NGX_HTTP_MCHOST_BODY_NONE, "", "start",
       ngx_http_mchost_server_action },
 
     { NGX_HTTP_POST, "servers/{id}/actions/stop",
-      "POST /servers/{id}/actions/stop", "operator",
+      "POST /servers/{id}/actions/stop",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_POWER,
       NGX_HTTP_MCHOST_BODY_NONE, "", "stop",
       ngx_http_mchost_server_action },
 
     { NGX_HTTP_POST, "servers/{id}/actions/restart",
-      "POST /servers/{id}/actions/restart", "operator",
+      "POST /servers/{id}/actions/restart",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_POWER,
       NGX_HTTP_MCHOST_BODY_NONE, "", "restart",
       ngx_http_mchost_server_action },
 
     { NGX_HTTP_POST, "servers/{id}/actions/kill",
-      "POST /servers/{id}/actions/kill", "operator",
+      "POST /servers/{id}/actions/kill",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_POWER,
       NGX_HTTP_MCHOST_BODY_NONE, "", "kill",
       ngx_http_mchost_not_there_yet },
 
     { NGX_HTTP_POST, "servers/{id}/actions/hibernate",
-      "POST /servers/{id}/actions/hibernate", "operator",
+      "POST /servers/{id}/actions/hibernate",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_POWER,
       NGX_HTTP_MCHOST_BODY_NONE, "", "hibernate",
       ngx_http_mchost_not_there_yet },
 
     { NGX_HTTP_POST, "servers/{id}/actions/wake",
-      "POST /servers/{id}/actions/wake", "operator",
+      "POST /servers/{id}/actions/wake",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_POWER,
       NGX_HTTP_MCHOST_BODY_NONE, "", "wake",
       ngx_http_mchost_not_there_yet },
 
     { NGX_HTTP_GET, "servers/{id}/operations/{operation}",
-      "GET /servers/{id}/operations/{operation}", "viewer",
+      "GET /servers/{id}/operations/{operation}",
+      NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
       NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
       ngx_http_mchost_server_operation },
 
     { NGX_HTTP_POST, "servers/{id}/console", "POST /servers/{id}/console",
-      "operator", NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      NGX_HTTP_MCHOST_SCOPE_CONSOLE, NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
       ngx_http_mchost_server_console },
 
-    { NGX_HTTP_GET, "me", "GET /me", "viewer",
+    { NGX_HTTP_GET, "me", "GET /me",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
       NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
-      ngx_http_mchost_me }
+      ngx_http_mchost_me },
+
+    { NGX_HTTP_GET, "quota", "GET /quota",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_quota },
+
+    { NGX_HTTP_GET, "keys", "GET /keys",
+      NGX_HTTP_MCHOST_SCOPE_KEYS,
+      NGX_HTTP_MCHOST_BODY_NONE, "limit after q", NULL,
+      ngx_http_mchost_key_list },
+
+    { NGX_HTTP_POST, "keys", "POST /keys",
+      NGX_HTTP_MCHOST_SCOPE_KEYS,
+      NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_key_create },
+
+    { NGX_HTTP_GET, "keys/{id}", "GET /keys/{id}",
+      NGX_HTTP_MCHOST_SCOPE_KEYS,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_key_get },
+
+    { NGX_HTTP_DELETE, "keys/{id}", "DELETE /keys/{id}",
+      NGX_HTTP_MCHOST_SCOPE_KEYS,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_key_delete }
 };
 
 

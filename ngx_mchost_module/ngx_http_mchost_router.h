@@ -19,7 +19,7 @@ struct ngx_http_mchost_route_s {
     ngx_uint_t                 method;      /* NGX_HTTP_GET: and HEAD */
     const char                *pattern;     /* below the prefix, no slash */
     const char                *name;        /* $mchost_route, in metrics */
-    const char                *role;        /* the least one */
+    ngx_http_mchost_scope_e    scope;       /* what it needs */
     ngx_http_mchost_body_e     body;
     const char                *args;        /* known ones, by spaces */
     const char                *action;      /* of …/actions/{action} */

@@ -154,13 +154,14 @@ ngx_http_mchost_op_error(ngx_http_mchost_op_t *op, const char *code,
 
 
 ngx_mchost_pg_segment_t *
-ngx_http_mchost_op_segment(ngx_http_mchost_op_t *op, const u_char *hash,
-    const char *role, ngx_mchost_pg_handler_pt handler)
+ngx_http_mchost_op_segment(ngx_http_mchost_op_t *op,
+    const ngx_http_mchost_credential_t *cred, ngx_http_mchost_scope_e scope,
+    ngx_http_mchost_gate_e gate, ngx_mchost_pg_handler_pt handler)
 {
     op->segment = ngx_mchost_pg_segment(op->session->pool, handler, op);
 
     if (op->segment != NULL
-        && ngx_http_mchost_auth_add(op->segment, hash, role) != NGX_OK)
+        && ngx_http_mchost_auth_add(op->segment, cred, scope, gate) != NGX_OK)
     {
         ngx_mchost_pg_segment_free(op->segment);
         op->segment = NULL;
@@ -216,7 +217,12 @@ ngx_http_mchost_op_authorized(ngx_http_mchost_op_t *op,
 
     case NGX_HTTP_MCHOST_AUTH_FORBIDDEN:
         ngx_http_mchost_op_error(op, "forbidden",
-                                 "The key's role does not suffice.");
+                                 "Role or scopes do not suffice.");
+        return NGX_ERROR;
+
+    case NGX_HTTP_MCHOST_AUTH_SUSPENDED:
+        ngx_http_mchost_op_error(op, "suspended",
+                                 "The tenant is suspended: it is read-only.");
         return NGX_ERROR;
 
     default:
@@ -495,7 +501,10 @@ ngx_http_mchost_session_check(ngx_http_mchost_session_t *s)
     if (seg == NULL) {
         return;
     }
-    if (ngx_http_mchost_auth_add(seg, s->hash, "viewer") != NGX_OK) {
+    if (ngx_http_mchost_auth_add(seg, &s->credential,
+                                 NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
+                                 NGX_HTTP_MCHOST_GATE_NONE)
+        != NGX_OK) {
         ngx_mchost_pg_segment_free(seg);
         return;
     }

@@ -55,7 +55,7 @@ struct ngx_http_mchost_op_s {
     ngx_mchost_pg_segment_t    *segment;        /* running, or NULL */
     ngx_http_mchost_console_t  *console;        /* running, or NULL */
 
-    u_char                      hash[NGX_HTTP_MCHOST_HASH_LEN];  /* auth */
+    ngx_http_mchost_credential_t  credential;   /* auth */
     const char                 *server;         /* command, action */
     ngx_str_t                   command;
 
@@ -107,7 +107,7 @@ struct ngx_http_mchost_session_s {
     unsigned                      authenticated:1;
     unsigned                      auth_pending:1;
     char                          id[37];       /* request id of the trail */
-    u_char                        hash[NGX_HTTP_MCHOST_HASH_LEN];
+    ngx_http_mchost_credential_t  credential;
     ngx_http_mchost_identity_t    identity;
     ngx_mchost_pg_segment_t      *segment;      /* handshake, re-check */
 
@@ -180,7 +180,8 @@ void ngx_http_mchost_op_error(ngx_http_mchost_op_t *op, const char *code,
 /* Begins a segment with the session's key; op->segment is set. The handler
  * gets op. NGX_ERROR: answered and freed. */
 ngx_mchost_pg_segment_t *ngx_http_mchost_op_segment(ngx_http_mchost_op_t *op,
-    const u_char *hash, const char *role, ngx_mchost_pg_handler_pt handler);
+    const ngx_http_mchost_credential_t *cred, ngx_http_mchost_scope_e scope,
+    ngx_http_mchost_gate_e gate, ngx_mchost_pg_handler_pt handler);
 
 /* Reads what the segment's authentication said. NGX_ERROR: answered, freed,
  * and closing when the key is no longer good. */

@@ -40,7 +40,7 @@ ngx_http_mchost_op_auth_done(void *data, ngx_mchost_pg_reply_t *reply)
     }
 
     s->identity = id;
-    ngx_memcpy(s->hash, op->hash, sizeof(s->hash));
+    s->credential = op->credential;
     ngx_http_mchost_identify(s->request, &s->identity);
     ngx_http_mchost_op_result(op, "ack", NULL, 0);
     ngx_http_mchost_session_authenticated(s);
@@ -66,14 +66,16 @@ ngx_http_mchost_op_auth(ngx_http_mchost_op_t *op)
 
     token.data = (u_char *) v->str;
     token.len = v->len;
-    if (ngx_http_mchost_token_hash(&token, op->hash) != NGX_OK) {
+    if (ngx_http_mchost_credential(&token, &op->credential) != NGX_OK) {
         ngx_http_mchost_op_error(op, "unauthorized",
                                  "The API key is not valid.");
         ngx_http_mchost_ws_close(s, MC_WS_UNAUTHORIZED, "key is not valid");
         return;
     }
 
-    if (ngx_http_mchost_op_segment(op, op->hash, "viewer",
+    if (ngx_http_mchost_op_segment(op, &op->credential,
+                                   NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
+                                   NGX_HTTP_MCHOST_GATE_NONE,
                                    ngx_http_mchost_op_auth_done)
         != NULL)
     {
@@ -106,10 +108,12 @@ ngx_http_mchost_op_server(ngx_http_mchost_op_t *op)
 
 
 static void
-ngx_http_mchost_op_submit(ngx_http_mchost_op_t *op, ngx_uint_t sql_id,
-    ngx_str_t *params, ngx_mchost_pg_handler_pt handler)
+ngx_http_mchost_op_submit(ngx_http_mchost_op_t *op,
+    ngx_http_mchost_scope_e scope, ngx_uint_t sql_id, ngx_str_t *params,
+    ngx_mchost_pg_handler_pt handler)
 {
-    if (ngx_http_mchost_op_segment(op, op->session->hash, "operator", handler)
+    if (ngx_http_mchost_op_segment(op, &op->session->credential, scope,
+                                   NGX_HTTP_MCHOST_GATE_WRITE, handler)
         == NULL)
     {
         return;
@@ -134,8 +138,8 @@ ngx_http_mchost_op_found(ngx_http_mchost_op_t *op,
     if (ngx_http_mchost_op_authorized(op, reply, &id) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (reply->nresults < 3 || reply->results[2] == NULL
-        || PQntuples(reply->results[2]) == 0)
+    if (ngx_http_mchost_result(reply) == NULL
+        || PQntuples(ngx_http_mchost_result(reply)) == 0)
     {
         ngx_http_mchost_op_error(op, "not_found", "There is no such server.");
         return NGX_ERROR;
@@ -273,7 +277,8 @@ ngx_http_mchost_op_command(ngx_http_mchost_op_t *op)
     params[1] = op->command;
     ngx_http_mchost_op_str(&params[2], audit);
     ngx_http_mchost_op_str(&params[3], op->session->id);
-    ngx_http_mchost_op_submit(op, MC_SQL_SERVER_CONSOLE, params,
+    ngx_http_mchost_op_submit(op, NGX_HTTP_MCHOST_SCOPE_CONSOLE,
+                              MC_SQL_SERVER_CONSOLE, params,
                               ngx_http_mchost_op_command_done);
 }
 
@@ -294,7 +299,7 @@ ngx_http_mchost_op_action_done(void *data, ngx_mchost_pg_reply_t *reply)
         return;
     }
 
-    res = reply->results[2];
+    res = ngx_http_mchost_result(reply);
     if (PQgetvalue(res, 0, 0)[0] != 't') {
         ngx_http_mchost_op_error(op, "conflict",
                                  "A stopped server cannot be restarted.");
@@ -343,6 +348,7 @@ ngx_http_mchost_op_action(ngx_http_mchost_op_t *op)
     ngx_http_mchost_op_str(&params[1], action);
     ngx_http_mchost_op_str(&params[2], id);
     ngx_http_mchost_op_str(&params[3], op->session->id);
-    ngx_http_mchost_op_submit(op, MC_SQL_SERVER_ACTION, params,
+    ngx_http_mchost_op_submit(op, NGX_HTTP_MCHOST_SCOPE_SERVERS_POWER,
+                              MC_SQL_SERVER_ACTION, params,
                               ngx_http_mchost_op_action_done);
 }

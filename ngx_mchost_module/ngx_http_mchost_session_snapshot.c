@@ -218,11 +218,11 @@ ngx_http_mchost_sub_loaded(void *data, ngx_mchost_pg_reply_t *reply)
     ngx_http_mchost_identity_t   id;
 
     if (ngx_http_mchost_op_authorized(op, reply, &id) == NGX_OK) {
-        if (reply->nresults < 3 || reply->results[2] == NULL) {
+        if (ngx_http_mchost_result(reply) == NULL) {
             ngx_http_mchost_op_error(op, "internal", "No answer.");
 
         } else {
-            ngx_http_mchost_sub_accept(op, reply->results[2]);
+            ngx_http_mchost_sub_accept(op, ngx_http_mchost_result(reply));
         }
     }
 
@@ -269,7 +269,9 @@ ngx_http_mchost_sub_load(ngx_http_mchost_op_t *op)
         ngx_del_timer(&op->timer);
     }
 
-    seg = ngx_http_mchost_op_segment(op, op->session->hash, "viewer",
+    seg = ngx_http_mchost_op_segment(op, &op->session->credential,
+                                     NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
+                                     NGX_HTTP_MCHOST_GATE_NONE,
                                      ngx_http_mchost_sub_loaded);
     if (seg == NULL) {
         return;

@@ -408,7 +408,7 @@ ngx_http_mchost_ws_answer(ngx_http_mchost_session_t *s,
 
     case NGX_HTTP_MCHOST_AUTH_FORBIDDEN:
         return ngx_http_mchost_problem(r, NGX_HTTP_FORBIDDEN,
-                                       "The key's role does not suffice.");
+                                       "Role or scopes do not suffice.");
 
     default:
         return ngx_http_mchost_problem(r, NGX_HTTP_UNAUTHORIZED,
@@ -447,7 +447,10 @@ ngx_http_mchost_ws_authenticate(ngx_http_mchost_session_t *s)
     if (s->segment == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-    if (ngx_http_mchost_auth_add(s->segment, s->hash, "viewer") != NGX_OK) {
+    if (ngx_http_mchost_auth_add(s->segment, &s->credential,
+                                 NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
+                                 NGX_HTTP_MCHOST_GATE_NONE)
+        != NGX_OK) {
         ngx_mchost_pg_segment_free(s->segment);
         s->segment = NULL;
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -514,7 +517,7 @@ ngx_http_mchost_websocket_handler(ngx_http_request_t *r)
     }
 
     bearer = (ngx_http_mchost_bearer(r, &token) == NGX_OK);
-    if (bearer && ngx_http_mchost_token_hash(&token, s->hash) != NGX_OK) {
+    if (bearer && ngx_http_mchost_credential(&token, &s->credential) != NGX_OK) {
         return ngx_http_mchost_problem(r, NGX_HTTP_UNAUTHORIZED,
                                        "The API key is not valid.");
     }

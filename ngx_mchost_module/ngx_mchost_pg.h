@@ -17,7 +17,7 @@
 #include "mc_sql.h"
 
 #define NGX_MCHOST_PG_STATEMENTS  8     /* at most, in one segment */
-#define NGX_MCHOST_PG_PARAMS      8     /* at most, of one statement */
+#define NGX_MCHOST_PG_PARAMS      12    /* at most, of one statement */
 
 typedef struct ngx_mchost_pg_pool_s     ngx_mchost_pg_pool_t;
 typedef struct ngx_mchost_pg_segment_s  ngx_mchost_pg_segment_t;

@@ -4,7 +4,7 @@
 # Passwords are made once and live in VAR/secrets, mode 0600.
 make_secrets() {
     local name
-    for name in owner api reconciler redis-nginx redis-reconciler rcon; do
+    for name in owner api reconciler platform redis-nginx redis-reconciler rcon; do
         [ -s "$VAR/secrets/$name" ] || random_hex 32 | write "$VAR/secrets/$name"
     done
 }
@@ -143,8 +143,8 @@ conninfo() {
 make_roles() {
     local made=$VAR/data/postgres/mchost-database log=$VAR/log/postgres.log
     {
-        printf "\\\\set owner_password %s\n\\\\set api_password %s\n\\\\set reconciler_password %s\n" \
-            "$(secret owner)" "$(secret api)" "$(secret reconciler)"
+        printf "\\\\set owner_password %s\n\\\\set api_password %s\n\\\\set reconciler_password %s\n\\\\set platform_password %s\n" \
+            "$(secret owner)" "$(secret api)" "$(secret reconciler)" "$(secret platform)"
         # Its statements hold passwords, which a server may log.
         echo "SET log_statement = 'none';"
         cat sql/roles.sql

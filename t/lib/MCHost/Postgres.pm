@@ -12,7 +12,8 @@ use MCHost::Process;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
-use constant PASSWORD => { mchost_owner => 'owner-pw', mchost_api => 'api-pw', mchost_reconciler => 'reconciler-pw' };
+use constant PASSWORD => { mchost_owner => 'owner-pw', mchost_api => 'api-pw', mchost_reconciler => 'reconciler-pw',
+    mchost_platform => 'platform-pw' };
 
 my ($bin) = sort { $b cmp $a } glob '/usr/lib/postgresql/*/bin';
 
@@ -59,7 +60,7 @@ EOT
 
 my $hba = <<'EOT';
 local all postgres                    trust
-local all mchost_owner,mchost_api,mchost_reconciler scram-sha-256
+local all mchost_owner,mchost_api,mchost_reconciler,mchost_platform scram-sha-256
 EOT
 
 # A stopped cluster with the roles and an empty database mchost.
@@ -88,7 +89,8 @@ sub _template {
     _append("$tmp/data/pg_hba.conf", '>', $hba);
     $self->start;
     $self->psql_file("$root/sql/roles.sql", db => 'postgres', vars => { owner_password => PASSWORD->{mchost_owner},
-            api_password => PASSWORD->{mchost_api}, reconciler_password => PASSWORD->{mchost_reconciler} });
+            api_password => PASSWORD->{mchost_api}, reconciler_password => PASSWORD->{mchost_reconciler},
+            platform_password => PASSWORD->{mchost_platform} });
     $self->sql('CREATE DATABASE mchost OWNER mchost_owner', db => 'postgres');
     $self->stop;
     _run('cp', '-a', "$tmp/data", "$name.tmp");
