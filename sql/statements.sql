@@ -749,8 +749,8 @@ SELECT {{tenant_document}}
 -- params: id, name, quota, key_id, key_hash, audit_id, request_id
 WITH t AS (
     INSERT INTO tenants (tenant_id, name, max_servers, max_memory, max_cpu, max_storage, max_sockets, max_keys, requests_per_minute)
-    SELECT $1::uuid, $2, coalesce((q.quota ->> 'servers')::bigint, 10), coalesce((q.quota ->> 'memoryBytes')::bigint, 274877906944),
-           coalesce((q.quota ->> 'cpuMillis')::bigint, 128000), coalesce((q.quota ->> 'storageBytes')::bigint, 1099511627776),
+    SELECT $1::uuid, $2, coalesce((q.quota ->> 'servers')::bigint, 10), coalesce((q.quota ->> 'memoryBytes')::bigint, 1099511627776),
+           coalesce((q.quota ->> 'cpuMillis')::bigint, 512000), coalesce((q.quota ->> 'storageBytes')::bigint, 17592186044416),
            coalesce((q.quota ->> 'sockets')::bigint, 10000), coalesce((q.quota ->> 'keys')::bigint, 100),
            coalesce((q.quota ->> 'requestsPerMinute')::bigint, 0)
       FROM (SELECT $3::jsonb AS quota) q
@@ -763,7 +763,7 @@ WITH t AS (
     INSERT INTO api_keys (tenant_id, id, name, key_hash, role)
     SELECT t.tenant_id, $4::uuid, 'first', $5, 'owner' FROM t
 ), trail AS (
-    INSERT INTO platform_audit (id, key_id, action, tenant_id, request_id, detail)
+    INSERT INTO platform_audit (id, key_id, action, about, request_id, detail)
     SELECT $6::uuid, nullif(current_setting('app.platform_key', true), '')::uuid, 'tenant.create', t.tenant_id, $7,
            json_build_object('name', t.name)::jsonb FROM t
 )
@@ -790,7 +790,7 @@ WITH t AS (
      WHERE x.tenant_id = $1::uuid AND x.deleted_at IS NULL
     RETURNING x.*
 ), trail AS (
-    INSERT INTO platform_audit (id, key_id, action, tenant_id, request_id, detail)
+    INSERT INTO platform_audit (id, key_id, action, about, request_id, detail)
     SELECT $6::uuid, nullif(current_setting('app.platform_key', true), '')::uuid, 'tenant.update', t.tenant_id, $7,
            json_build_object('quota', $3::jsonb, 'suspended', $4::boolean)::jsonb FROM t
 )
@@ -819,7 +819,7 @@ WITH found AS (
 ), m AS (
     DELETE FROM members y USING t WHERE y.tenant_id = t.tenant_id
 ), trail AS (
-    INSERT INTO platform_audit (id, key_id, action, tenant_id, request_id)
+    INSERT INTO platform_audit (id, key_id, action, about, request_id)
     SELECT $2::uuid, nullif(current_setting('app.platform_key', true), '')::uuid, 'tenant.delete', t.tenant_id, $3 FROM t
 )
 SELECT found.empty FROM found;

@@ -1,10 +1,10 @@
 -- What a tenant may have, and that it may be read-only.
 
-ALTER TABLE tenants ADD COLUMN IF NOT EXISTS max_memory bigint NOT NULL DEFAULT 274877906944 CHECK (max_memory >= 0);
+ALTER TABLE tenants ADD COLUMN IF NOT EXISTS max_memory bigint NOT NULL DEFAULT 1099511627776 CHECK (max_memory >= 0);
 
-ALTER TABLE tenants ADD COLUMN IF NOT EXISTS max_cpu bigint NOT NULL DEFAULT 128000 CHECK (max_cpu >= 0);
+ALTER TABLE tenants ADD COLUMN IF NOT EXISTS max_cpu bigint NOT NULL DEFAULT 512000 CHECK (max_cpu >= 0);
 
-ALTER TABLE tenants ADD COLUMN IF NOT EXISTS max_storage bigint NOT NULL DEFAULT 1099511627776 CHECK (max_storage >= 0);
+ALTER TABLE tenants ADD COLUMN IF NOT EXISTS max_storage bigint NOT NULL DEFAULT 17592186044416 CHECK (max_storage >= 0);
 
 ALTER TABLE tenants ADD COLUMN IF NOT EXISTS max_sockets bigint NOT NULL DEFAULT 10000 CHECK (max_sockets >= 0);
 

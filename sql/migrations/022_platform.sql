@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS platform_audit (
     at          timestamptz NOT NULL DEFAULT now(),
     key_id      uuid        NOT NULL,
     action      text        NOT NULL,
-    tenant_id   uuid,
+    about       uuid,
     request_id  text        NOT NULL DEFAULT '',
     detail      jsonb
 );
