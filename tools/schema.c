@@ -336,6 +336,7 @@ judge(void)
         }
         line[len - 1] = '\0';
         judge_one(schema, line);
+        fflush(stdout);         /* whoever asks may wait for it */
     }
     mc_schema_free(schema);
 }
