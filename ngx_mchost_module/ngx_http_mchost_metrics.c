@@ -454,6 +454,35 @@ ngx_http_mchost_pools_text(u_char *p, u_char *last,
 }
 
 
+u_char *
+ngx_http_mchost_metrics_stats(u_char *p, u_char *last)
+{
+    ngx_uint_t                  i;
+    ngx_http_mchost_worker_t   *worker;
+    ngx_http_mchost_metrics_t  *m;
+
+    worker = ngx_http_mchost_worker;
+    m = worker->metrics;
+
+    p = ngx_slprintf(p, last, "\"sockets\":%uA,\"pools\":[",
+                     m->counters.sockets);
+
+    for (i = 0; worker->pools[i]; i++) {
+        p = ngx_slprintf(p, last, "%s{\"name\":\"%V\",\"connecting\":%uA,"
+                         "\"idle\":%uA,\"busy\":%uA,\"inFlight\":%uA,"
+                         "\"queued\":%uA}", i ? "," : "",
+                         &ngx_mchost_pg_pool_conf(worker->pools[i])->name,
+                         ngx_http_mchost_gauge(m, i, 0),
+                         ngx_http_mchost_gauge(m, i, 1),
+                         ngx_http_mchost_gauge(m, i, 2),
+                         ngx_http_mchost_gauge(m, i, 3),
+                         ngx_http_mchost_gauge(m, i, 4));
+    }
+
+    return ngx_slprintf(p, last, "]");
+}
+
+
 static u_char *
 ngx_http_mchost_counters_text(u_char *p, u_char *last,
     ngx_http_mchost_counters_t *c)

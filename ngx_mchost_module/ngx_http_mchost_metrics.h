@@ -17,6 +17,9 @@ ngx_int_t ngx_http_mchost_metrics_start(ngx_http_mchost_worker_t *worker,
     ngx_http_mchost_main_conf_t *mmcf);
 void ngx_http_mchost_metrics_stop(ngx_http_mchost_worker_t *worker);
 
+/* Writes "sockets" and "pools" as members of a JSON object. */
+u_char *ngx_http_mchost_metrics_stats(u_char *p, u_char *last);
+
 /* The log phase: counts a request of one of our locations. */
 ngx_int_t ngx_http_mchost_metrics_log(ngx_http_request_t *r);
 

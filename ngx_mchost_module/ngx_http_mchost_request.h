@@ -239,6 +239,15 @@ ngx_int_t ngx_http_mchost_key_list(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_key_create(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_key_get(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_key_delete(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_tenant_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_tenant_get(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_tenant_create(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_tenant_update(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_tenant_delete(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_platform_key_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_platform_key_create(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_platform_key_delete(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_platform_stats(ngx_http_mchost_ctx_t *ctx);
 
 /* -- ngx_http_mchost_api_quota.c -- */
 

@@ -111,7 +111,61 @@ const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
     { NGX_HTTP_DELETE, "keys/{id}", "DELETE /keys/{id}",
       NGX_HTTP_MCHOST_SCOPE_KEYS,
       NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
-      ngx_http_mchost_key_delete }
+      ngx_http_mchost_key_delete },
+
+    { NGX_HTTP_GET, "platform/tenants",
+      "GET /platform/tenants",
+      NGX_HTTP_MCHOST_SCOPE_PLATFORM,
+      NGX_HTTP_MCHOST_BODY_NONE, "limit after q", NULL,
+      ngx_http_mchost_tenant_list },
+
+    { NGX_HTTP_POST, "platform/tenants",
+      "POST /platform/tenants",
+      NGX_HTTP_MCHOST_SCOPE_PLATFORM,
+      NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_tenant_create },
+
+    { NGX_HTTP_GET, "platform/tenants/{id}",
+      "GET /platform/tenants/{id}",
+      NGX_HTTP_MCHOST_SCOPE_PLATFORM,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_tenant_get },
+
+    { NGX_HTTP_PATCH, "platform/tenants/{id}",
+      "PATCH /platform/tenants/{id}",
+      NGX_HTTP_MCHOST_SCOPE_PLATFORM,
+      NGX_HTTP_MCHOST_BODY_MERGE_PATCH, "", NULL,
+      ngx_http_mchost_tenant_update },
+
+    { NGX_HTTP_DELETE, "platform/tenants/{id}",
+      "DELETE /platform/tenants/{id}",
+      NGX_HTTP_MCHOST_SCOPE_PLATFORM,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_tenant_delete },
+
+    { NGX_HTTP_GET, "platform/keys",
+      "GET /platform/keys",
+      NGX_HTTP_MCHOST_SCOPE_PLATFORM,
+      NGX_HTTP_MCHOST_BODY_NONE, "limit after", NULL,
+      ngx_http_mchost_platform_key_list },
+
+    { NGX_HTTP_POST, "platform/keys",
+      "POST /platform/keys",
+      NGX_HTTP_MCHOST_SCOPE_PLATFORM,
+      NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_platform_key_create },
+
+    { NGX_HTTP_DELETE, "platform/keys/{id}",
+      "DELETE /platform/keys/{id}",
+      NGX_HTTP_MCHOST_SCOPE_PLATFORM,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_platform_key_delete },
+
+    { NGX_HTTP_GET, "platform/stats",
+      "GET /platform/stats",
+      NGX_HTTP_MCHOST_SCOPE_PLATFORM,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_platform_stats }
 };
 
 

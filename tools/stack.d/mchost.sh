@@ -50,7 +50,7 @@ credential() { sed -n "s/^$1=//p" "$VAR/credentials" 2>/dev/null || true; }
 # The key is made once. The rows are put in again when they are missing, as
 # after the database was thrown away.
 make_tenant() {
-    local tenant key id hash
+    local tenant key id hash platform platform_id platform_hash
     tenant=$(credential tenant)
     key=$(credential api_key)
     if [ -z "$tenant" ] || [ -z "$key" ]; then
@@ -58,10 +58,14 @@ make_tenant() {
         id=$(uuid7)
         key=mch_${id//-/}_$(head -c 32 /dev/urandom | base64 -w 0 | tr '+/' '-_' | tr -d =)
     fi
-    printf 'url=http://127.0.0.1:%s/\ntenant=%s\napi_key=%s\n' "$HTTP_PORT" "$tenant" "$key" | write "$VAR/credentials"
+    platform=$(credential platform_key)
+    [ -n "$platform" ] || platform=mcp_$(uuid7 | tr -d -)_$(head -c 32 /dev/urandom | base64 -w 0 | tr '+/' '-_' | tr -d =)
+    printf 'url=http://127.0.0.1:%s/\ntenant=%s\napi_key=%s\nplatform_key=%s\n' "$HTTP_PORT" "$tenant" "$key" "$platform" | write "$VAR/credentials"
     chown "$(invoker)": "$VAR/credentials"
     id=$(sed -E 's/^mch_(.{8})(.{4})(.{4})(.{4})(.{12})_.*/\1-\2-\3-\4-\5/' <<<"$key")
     hash=$(printf %s "$key" | sha256sum | cut -c1-64)
+    platform_id=$(sed -E 's/^mcp_(.{8})(.{4})(.{4})(.{4})(.{12})_.*/\1-\2-\3-\4-\5/' <<<"$platform")
+    platform_hash=$(printf %s "$platform" | sha256sum | cut -c1-64)
     as_owner >>"$VAR/log/postgres.log" 2>&1 <<EOF || { last_words postgres; fail "the demo tenant cannot be made"; }
 \\o /dev/null
 BEGIN;
@@ -69,6 +73,7 @@ SELECT set_config('app.tenant_id', '$tenant', true);
 INSERT INTO tenants (tenant_id, name, max_servers) VALUES ('$tenant', 'demo', 100) ON CONFLICT DO NOTHING;
 INSERT INTO tenant_usage (tenant_id) VALUES ('$tenant') ON CONFLICT DO NOTHING;
 INSERT INTO api_keys (tenant_id, id, name, key_hash, role) VALUES ('$tenant', '$id', 'demo', '$hash', 'owner') ON CONFLICT DO NOTHING;
+INSERT INTO platform_keys (id, name, key_hash) VALUES ('$platform_id', 'first', '$platform_hash') ON CONFLICT DO NOTHING;
 COMMIT;
 EOF
 }
@@ -82,6 +87,7 @@ backends_config() {
     mapfile -t redis < <(redis_parts nginx)
     while IFS= read -r line; do
         case $line in
+        *user=mchost_platform*) echo "    conninfo      \"$(conninfo mchost_platform platform)\";" ;;
         ' '*conninfo' '*) echo "    conninfo      \"$(conninfo mchost_api api)\";" ;;
         mchost_redis' '*) echo "mchost_redis ${redis[0]} prefix=mchost:${redis[1]:+ \"user=${redis[1]}\"}${redis[2]:+ \"password=${redis[2]}\"};" ;;
         *) echo "$line" ;;

@@ -145,7 +145,7 @@ http {
     server {
         listen 127.0.0.1:%PORT% %LISTEN%;
         server_name localhost;
-        location /api/v1/ { mchost_api main; %API% }
+        location /api/v1/ { mchost_api main platform=platform; %API% }
         location = /api/v1/ws { mchost_websocket main %WS%; }
         location = /healthz { mchost_health; }
         location = /readyz { mchost_ready main; }
@@ -265,7 +265,9 @@ sub _nginx {
     if ($self->{pg}) {
         my $conninfo = $self->{pg}->conninfo('mchost_api', host => $self->{o}{pg_host});
         $n{POSTGRES} ||= qq(mchost_postgres main { conninfo "$conninfo"; connections %CONNECTIONS%; pipeline %PIPELINE%;)
-            . ' queue %QUEUE%; query_timeout %QUERY_TIMEOUT%; %POOL% }';
+            . ' queue %QUEUE%; query_timeout %QUERY_TIMEOUT%; %POOL% }'
+            . ' mchost_postgres platform { conninfo "' . $self->{pg}->conninfo('mchost_platform', host => $self->{o}{pg_host})
+            . '"; connections 1; }';
     }
 
     if ($self->{redis}) {
