@@ -15,7 +15,7 @@ INC     := -Icommon -I$(GEN)
 SAN     := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 
 COMMON_SRC := $(wildcard common/*.c) $(GEN)/mc_sql_table.c $(GEN)/mc_schema_json.c
-RECON_SRC  := $(wildcard reconciler/*.c) $(GEN)/mc_addons_sh.c
+RECON_SRC  := $(wildcard reconciler/*.c) $(GEN)/reconciler/mc_addons_sh.c
 UNIT_SRC   := $(wildcard t/unit/*.c)
 GEN_FILES  := $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c $(GEN)/mc_schema_json.c $(GEN)/mc_api_schema_json.c
 
@@ -80,8 +80,8 @@ conf/kubernetes/crd.yaml: conf/minecraftserver.schema.json tools/crd.in tools/sc
 $(BUILD)/schema: tools/schema.c $(wildcard common/*.[ch]) $(GEN_FILES)
 	$(CC) $(CFLAGS) $(INC) -o $@ $(filter %.c,$^) -lyajl -lm
 
-$(GEN)/mc_addons_sh.c: reconciler/addons.sh tools/embed.awk
-	@mkdir -p $(GEN)
+$(GEN)/reconciler/mc_addons_sh.c: reconciler/addons.sh tools/embed.awk
+	@mkdir -p $(@D)
 	awk -v name=mc_addons_sh -v header=manifest_private.h -f tools/embed.awk $< > $@.tmp && mv $@.tmp $@
 
 # Objects: $(BUILD)/obj for the reconciler and unit tests, $(BUILD)/san the

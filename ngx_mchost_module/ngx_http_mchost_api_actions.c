@@ -127,60 +127,53 @@ ngx_http_mchost_not_there_yet(ngx_http_mchost_ctx_t *ctx)
 /* -- POST /servers/{id}/console -- */
 
 static ngx_uint_t
-ngx_http_mchost_command_fault(ngx_http_mchost_fault_t *fault,
-    const char *pointer, const char *code, const char *message)
-{
-    (void) ngx_cpystrn((u_char *) fault->pointer, (u_char *) pointer,
-                       sizeof(fault->pointer));
-    fault->code = code;
-    fault->message = message;
-
-    return 1;
-}
-
-
-static ngx_uint_t
 ngx_http_mchost_command_faults(const mc_json_t *body,
     ngx_http_mchost_fault_t *faults)
 {
     size_t            i;
     ngx_uint_t        n;
+    const char       *code, *message;
     const mc_json_t  *m, *command;
 
     n = 0;
 
     for (m = body->child; m; m = m->next) {
         if (ngx_strcmp(m->key, "command") != 0) {
-            n += ngx_http_mchost_command_fault(&faults[n], "", "unknown_field",
-                                               "only command is known here");
+            ngx_http_mchost_fault(&faults[n++], "", "unknown_field",
+                                  "only command is known here");
             break;
         }
     }
 
     command = mc_json_get(body, "command");
+    code = NULL;
 
     if (command == NULL) {
-        return n + ngx_http_mchost_command_fault(&faults[n], "/command",
-                                                 "required", "is missing");
-    }
+        code = "required";
+        message = "is missing";
 
-    if (command->type != MC_JSON_STRING) {
-        return n + ngx_http_mchost_command_fault(&faults[n], "/command",
-                                                 "type", "must be a string");
-    }
+    } else if (command->type != MC_JSON_STRING) {
+        code = "type";
+        message = "must be a string";
 
-    if (command->len == 0 || command->len > NGX_HTTP_MCHOST_COMMAND_MAX) {
-        return n + ngx_http_mchost_command_fault(&faults[n], "/command",
-                                                 "length", "must have 1 to "
-                                                 "1446 bytes");
-    }
+    } else if (command->len == 0
+               || command->len > NGX_HTTP_MCHOST_COMMAND_MAX)
+    {
+        code = "length";
+        message = "must have 1 to 1446 bytes";
 
-    for (i = 0; i < command->len; i++) {
-        if ((u_char) command->str[i] < 0x20 || command->str[i] == 0x7f) {
-            return n + ngx_http_mchost_command_fault(&faults[n], "/command",
-                                                     "control_character",
-                                                     "must be one line");
+    } else {
+        for (i = 0; i < command->len; i++) {
+            if ((u_char) command->str[i] < 0x20 || command->str[i] == 0x7f) {
+                code = "control_character";
+                message = "must be one line";
+                break;
+            }
         }
+    }
+
+    if (code) {
+        ngx_http_mchost_fault(&faults[n++], "/command", code, message);
     }
 
     return n;
@@ -190,8 +183,6 @@ ngx_http_mchost_command_faults(const mc_json_t *body,
 ngx_int_t
 ngx_http_mchost_server_console(ngx_http_mchost_ctx_t *ctx)
 {
-    char                      audit[MC_UUID_LEN + 1];
-    ngx_str_t                 params[4];
     ngx_uint_t                n;
     mc_json_t                *command;
     ngx_http_mchost_fault_t   faults[2];
@@ -205,17 +196,30 @@ ngx_http_mchost_server_console(ngx_http_mchost_ctx_t *ctx)
     }
 
     command = mc_json_get(ctx->body, "command");
+
+    ctx->command.data = (u_char *) command->str;
+    ctx->command.len = command->len;
+
+    return ngx_http_mchost_server_command(ctx);
+}
+
+
+ngx_int_t
+ngx_http_mchost_server_command(ngx_http_mchost_ctx_t *ctx)
+{
+    char       audit[MC_UUID_LEN + 1];
+    ngx_str_t  params[4];
+
     ngx_http_mchost_uuid7(audit);
 
     params[0] = ctx->id;
-    params[1].data = (u_char *) command->str;
-    params[1].len = command->len;
+    params[1] = ctx->command;
     params[2].data = (u_char *) audit;
     params[2].len = MC_UUID_LEN;
     params[3] = *ngx_http_mchost_request_id(ctx->request);
 
-    return ngx_http_mchost_query(ctx, MC_SQL_SERVER_CONSOLE, params,
-                                 ngx_http_mchost_console_step);
+    return ngx_http_mchost_query_once(ctx, MC_SQL_SERVER_CONSOLE, params,
+                                      ngx_http_mchost_console_step);
 }
 
 
@@ -227,25 +231,40 @@ ngx_http_mchost_console_away(ngx_http_mchost_ctx_t *ctx)
 }
 
 
+/* Repeated: it is not sent again. What it said is there when the first request
+ * was waited for. */
+
+static ngx_int_t
+ngx_http_mchost_console_replay(ngx_http_mchost_ctx_t *ctx,
+    ngx_mchost_pg_reply_t *reply)
+{
+    if (PQfnumber(ngx_http_mchost_result(reply), "answer") == 0) {
+        return ngx_http_mchost_reply_field(ctx, NGX_HTTP_OK, reply, 0, -1);
+    }
+
+    return ngx_http_mchost_problem(ctx->request, NGX_HTTP_CONFLICT,
+                                   "The command was sent already; its output "
+                                   "is not known.");
+}
+
+
 static ngx_int_t
 ngx_http_mchost_console_step(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply)
 {
-    char        server[MC_UUID_LEN + 1];
-    ngx_str_t   command;
-    mc_json_t  *value;
+    char  server[MC_UUID_LEN + 1];
 
     if (ngx_http_mchost_rows(reply) != 1) {
         return ngx_http_mchost_no_server(ctx);
     }
 
+    if (ctx->replayed) {
+        return ngx_http_mchost_console_replay(ctx, reply);
+    }
+
     if (ngx_http_mchost_worker->redis == NULL) {
         return ngx_http_mchost_console_away(ctx);
     }
-
-    value = mc_json_get(ctx->body, "command");
-    command.data = (u_char *) value->str;
-    command.len = value->len;
 
     /* the id as the database writes it */
 
@@ -254,7 +273,7 @@ ngx_http_mchost_console_step(ngx_http_mchost_ctx_t *ctx,
                        sizeof(server));
 
     ctx->console = ngx_http_mchost_console_send(ctx->identity.tenant, server,
-                                                &command,
+                                                &ctx->command,
                                               ngx_http_mchost_console_answered,
                                                 ctx);
     if (ctx->console == NULL) {
@@ -335,6 +354,8 @@ ngx_http_mchost_console_result(ngx_http_mchost_ctx_t *ctx, ngx_uint_t status,
     if (text.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_http_mchost_once_keep(ctx, &text);
 
     return ngx_http_mchost_reply(ctx->request, NGX_HTTP_OK, &text, NULL);
 }

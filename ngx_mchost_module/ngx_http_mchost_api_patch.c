@@ -48,6 +48,15 @@ ngx_http_mchost_server_put(ngx_http_mchost_ctx_t *ctx)
 }
 
 
+ngx_int_t
+ngx_http_mchost_gitops(ngx_http_mchost_ctx_t *ctx)
+{
+    return ngx_http_mchost_problem(ctx->request, NGX_HTTP_CONFLICT,
+                                   "The server belongs to its resource in "
+                                   "Kubernetes: change it there.");
+}
+
+
 static ngx_int_t
 ngx_http_mchost_stale(ngx_http_mchost_ctx_t *ctx)
 {
@@ -161,9 +170,7 @@ ngx_http_mchost_patch_read(ngx_http_mchost_ctx_t *ctx,
     }
 
     if (owner.len != 2 || ngx_strncmp(owner.data, "db", 2) != 0) {
-        return ngx_http_mchost_problem(ctx->request, NGX_HTTP_CONFLICT,
-                                       "The server belongs to its resource "
-                                       "in Kubernetes: change it there.");
+        return ngx_http_mchost_gitops(ctx);
     }
 
     was = ngx_http_mchost_patch_before(ctx, reply);

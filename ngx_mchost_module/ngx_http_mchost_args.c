@@ -1,5 +1,6 @@
 /*
- * Query parameters: those a route knows, each at most once, each of its form.
+ * Query parameters: those a route knows, each at most once, each of its form;
+ * and whether Accept takes what there is.
  */
 
 #include "ngx_http_mchost_router.h"
@@ -337,4 +338,83 @@ ngx_http_mchost_args(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
     }
 
     return 1;
+}
+
+
+/* -- Accept -- */
+
+/* "q=0", "q=0.000": not this one. */
+
+static ngx_uint_t
+ngx_http_mchost_refused(const u_char *p, const u_char *last)
+{
+    while (p < last) {
+
+        while (p < last && (*p == ';' || *p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        if (last - p >= 3 && (*p | 0x20) == 'q' && p[1] == '=') {
+            for (p += 2; p < last && (*p == '0' || *p == '.'); p++) {
+                /* void */
+            }
+
+            return p == last || *p == ' ' || *p == ';';
+        }
+
+        while (p < last && *p != ';') {
+            p++;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_http_mchost_acceptable(ngx_http_request_t *r)
+{
+    u_char           *p, *last, *comma, *end;
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  ranges[] = {
+        ngx_string("application/json"), ngx_string("application/*"),
+        ngx_string("*/*"), ngx_null_string
+    };
+
+    h = ngx_http_mchost_header_in(r, "Accept", sizeof("Accept") - 1);
+
+    if (h == NULL || h->value.len == 0) {
+        return 1;
+    }
+
+    last = h->value.data + h->value.len;
+
+    for (p = h->value.data; p < last; p = comma + 1) {
+
+        comma = ngx_strlchr(p, last, ',');
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        while (p < comma && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        for (end = p; end < comma && *end != ';' && *end != ' '; end++) {
+            /* void */
+        }
+
+        for (i = 0; ranges[i].len; i++) {
+            if ((size_t) (end - p) == ranges[i].len
+                && ngx_strncasecmp(p, ranges[i].data, ranges[i].len) == 0
+                && !ngx_http_mchost_refused(end, comma))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }

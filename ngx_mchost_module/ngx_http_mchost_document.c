@@ -155,10 +155,13 @@ ngx_http_mchost_foreign_members(const mc_json_t *document,
 }
 
 
+/* The pointers without what they begin with. */
+
 ngx_int_t
 ngx_http_mchost_invalid_document(ngx_http_mchost_ctx_t *ctx,
-    mc_schema_error_t *errors, ngx_uint_t n)
+    mc_schema_error_t *errors, ngx_uint_t n, const char *prefix)
 {
+    size_t                    len;
     ngx_uint_t                i;
     ngx_http_mchost_fault_t  *faults;
 
@@ -169,8 +172,14 @@ ngx_http_mchost_invalid_document(ngx_http_mchost_ctx_t *ctx,
     }
 
     for (i = 0; i < n; i++) {
+        len = ngx_strlen(prefix);
+
+        if (ngx_strncmp(errors[i].pointer, prefix, len) != 0) {
+            len = 0;
+        }
+
         (void) ngx_cpystrn((u_char *) faults[i].pointer,
-                           (u_char *) errors[i].pointer,
+                           (u_char *) errors[i].pointer + len,
                            sizeof(faults[i].pointer));
         faults[i].code = errors[i].code;
         faults[i].message = errors[i].message;
@@ -242,7 +251,7 @@ ngx_http_mchost_change_check(ngx_http_mchost_ctx_t *ctx,
     }
 
     if (n) {
-        *rc = ngx_http_mchost_invalid_document(ctx, errors, n);
+        *rc = ngx_http_mchost_invalid_document(ctx, errors, n, "");
         return 0;
     }
 
@@ -278,7 +287,7 @@ ngx_http_mchost_body_check(ngx_http_mchost_ctx_t *ctx, const char *name,
     n = mc_schema_validate(schema, ctx->body, "", errors,
                            NGX_HTTP_MCHOST_FAULTS);
     if (n) {
-        *rc = ngx_http_mchost_invalid_document(ctx, errors, n);
+        *rc = ngx_http_mchost_invalid_document(ctx, errors, n, "");
         return 0;
     }
 
@@ -286,6 +295,55 @@ ngx_http_mchost_body_check(ngx_http_mchost_ctx_t *ctx, const char *name,
         *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
         return 0;
     }
+
+    return 1;
+}
+
+
+/* What an add-on is only the server's schema tells: it is checked as the one of
+ * a server that is all right otherwise. */
+
+ngx_uint_t
+ngx_http_mchost_addon_check(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
+{
+    ngx_uint_t                    n;
+    mc_json_t                    *document, *addons;
+    mc_json_error_t               error;
+    mc_schema_error_t            *errors;
+    ngx_http_mchost_main_conf_t  *mmcf;
+
+    static const char             base[] =
+        "{\"name\":\"x\",\"spec\":{\"software\":{\"type\":\"demo\","
+        "\"version\":\"1.20.4\"},\"addons\":[]}}";
+
+    mmcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_mchost_module);
+
+    document = mc_json_parse(&ctx->alloc, base, sizeof(base) - 1, &error);
+    addons = mc_json_at(document, "spec.addons");
+    errors = ngx_palloc(ctx->request->pool,
+                        NGX_HTTP_MCHOST_FAULTS * sizeof(mc_schema_error_t));
+
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (addons == NULL || errors == NULL
+        || mc_json_add(addons, mc_json_copy(&ctx->alloc, ctx->body)) != 0)
+    {
+        return 0;
+    }
+
+    n = mc_server_validate(mmcf->schema, document, errors,
+                           NGX_HTTP_MCHOST_FAULTS);
+    if (n) {
+        *rc = ngx_http_mchost_invalid_document(ctx, errors, n,
+                                               "/spec/addons/0");
+        return 0;
+    }
+
+    if (mc_schema_defaults(mmcf->schema, &ctx->alloc, document) != 0) {
+        return 0;
+    }
+
+    ctx->body = mc_json_at(document, "spec.addons")->child;
 
     return 1;
 }

@@ -229,3 +229,58 @@ ngx_http_mchost_once_answered(ngx_http_mchost_ctx_t *ctx,
 
     return rc;
 }
+
+
+static void
+ngx_http_mchost_once_kept(void *data, ngx_mchost_pg_reply_t *reply)
+{
+    if (reply->status != NGX_MCHOST_PG_OK) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "mchost: an answer could not be kept for its "
+                      "Idempotency-Key");
+    }
+}
+
+
+void
+ngx_http_mchost_once_keep(ngx_http_mchost_ctx_t *ctx, const ngx_str_t *json)
+{
+    ngx_str_t                 params[2];
+    ngx_table_elt_t          *h;
+    ngx_mchost_pg_segment_t  *seg;
+
+    if (!ctx->once) {
+        return;
+    }
+
+    h = ngx_http_mchost_header_in(ctx->request, "Idempotency-Key",
+                                  sizeof("Idempotency-Key") - 1);
+
+    params[0] = h->value;
+    params[1].data = ngx_pnalloc(ctx->request->pool,
+                                 json->len + sizeof("{\"answer\":}"));
+    seg = ngx_mchost_pg_segment(ctx->pool, ngx_http_mchost_once_kept, NULL);
+
+    if (params[1].data == NULL || seg == NULL) {
+        goto failed;
+    }
+
+    params[1].len = ngx_sprintf(params[1].data, "{\"answer\":%V}", json)
+                    - params[1].data;
+
+    if (ngx_http_mchost_auth_add(seg, &ctx->credential, ctx->route->scope,
+                                 NGX_HTTP_MCHOST_GATE_NONE)
+        == NGX_OK
+        && ngx_mchost_pg_add(seg, MC_SQL_IDEMPOTENCY_ANSWER, params)
+           == NGX_OK)
+    {
+        ngx_mchost_pg_submit(seg);
+        return;
+    }
+
+failed:
+
+    if (seg) {
+        ngx_mchost_pg_segment_free(seg);
+    }
+}

@@ -241,6 +241,18 @@ ngx_http_mchost_reply_empty(ngx_http_request_t *r, ngx_uint_t status,
 
 /* -- problems -- */
 
+void
+ngx_http_mchost_fault(ngx_http_mchost_fault_t *fault, const char *pointer,
+    const char *code, const char *message)
+{
+    (void) ngx_cpystrn((u_char *) fault->pointer, (u_char *) pointer,
+                       sizeof(fault->pointer));
+    fault->code = code;
+    fault->message = message;
+}
+
+
+
 /* Appends a member "name":"text" that is escaped; p has room for it. */
 
 static u_char *

@@ -101,6 +101,11 @@ ngx_http_mchost_cleanup(void *data)
         ngx_http_mchost_console_detach(ctx->console);
         ctx->console = NULL;
     }
+
+    if (ctx->redis) {
+        ngx_mchost_redis_detach(ngx_http_mchost_worker->redis, ctx);
+        ctx->redis = 0;
+    }
 }
 
 
@@ -250,6 +255,11 @@ ngx_http_mchost_api_handler(ngx_http_request_t *r)
 
     if (ctx->route == NULL) {
         return ngx_http_mchost_no_route(ctx, allowed);
+    }
+
+    if (!ngx_http_mchost_acceptable(r)) {
+        return ngx_http_mchost_problem(r, 406,
+                                       "Only application/json is given.");
     }
 
     rc = ngx_http_mchost_bearer(r, &token);

@@ -51,6 +51,7 @@ struct ngx_http_mchost_ctx_s {
 
     ngx_str_t                       problem;    /* instead of nginx's page */
 
+    unsigned                        redis:1;    /* asked, not answered */
     unsigned                        once:1;     /* has an Idempotency-Key */
     unsigned                        replayed:1; /* and was done before */
     unsigned                        identified:1;
@@ -85,6 +86,11 @@ ngx_int_t ngx_http_mchost_query(ngx_http_mchost_ctx_t *ctx, ngx_uint_t sql_id,
  * row is {{remember}}ed. */
 ngx_int_t ngx_http_mchost_query_once(ngx_http_mchost_ctx_t *ctx,
     ngx_uint_t sql_id, const ngx_str_t *params, ngx_http_mchost_step_pt step);
+
+/* Keeps what came from elsewhere than the database, as the answer of a request
+ * made by the above: a column "answer". */
+void ngx_http_mchost_once_keep(ngx_http_mchost_ctx_t *ctx,
+    const ngx_str_t *json);
 
 /* Calls ctx->step with the row of a segment made by the above. */
 ngx_int_t ngx_http_mchost_once_answered(ngx_http_mchost_ctx_t *ctx,
@@ -135,7 +141,9 @@ ngx_int_t ngx_http_mchost_reply_with(ngx_http_mchost_ctx_t *ctx,
 ngx_int_t ngx_http_mchost_document_step(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply);
 
+/* 404, and 409 for a server that the API does not own. */
 ngx_int_t ngx_http_mchost_no_server(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_gitops(ngx_http_mchost_ctx_t *ctx);
 
 /* A header of the request, or NULL. */
 ngx_table_elt_t *ngx_http_mchost_header_in(ngx_http_request_t *r,
@@ -173,6 +181,9 @@ void ngx_http_mchost_filter_init(void);
 /* Reads the query parameters into ctx. 1, or 0: a problem has been sent, and
  * *rc is what to finalize with. */
 ngx_uint_t ngx_http_mchost_args(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc);
+
+/* 0: Accept rules JSON out. */
+ngx_uint_t ngx_http_mchost_acceptable(ngx_http_request_t *r);
 
 /* Unix time of an RFC 3339 text, or NGX_ERROR. */
 ngx_int_t ngx_http_mchost_time(const ngx_str_t *value);
@@ -213,13 +224,25 @@ ngx_uint_t ngx_http_mchost_change_check(ngx_http_mchost_ctx_t *ctx,
 ngx_uint_t ngx_http_mchost_body_check(ngx_http_mchost_ctx_t *ctx,
     const char *name, ngx_int_t *rc);
 
-/* Sends the problem of a document that is not valid. */
+/* Sends the problem of a document that is not valid. The pointers lose what
+ * they begin with, which may be "". */
 ngx_int_t ngx_http_mchost_invalid_document(ngx_http_mchost_ctx_t *ctx,
-    mc_schema_error_t *errors, ngx_uint_t n);
+    mc_schema_error_t *errors, ngx_uint_t n, const char *prefix);
+
+/* Checks an add-on, which is the whole body, and fills the defaults in. */
+ngx_uint_t ngx_http_mchost_addon_check(ngx_http_mchost_ctx_t *ctx,
+    ngx_int_t *rc);
 
 /* Compact text on the request's pool; data is NULL when memory is out. */
 ngx_str_t ngx_http_mchost_json_text(ngx_http_mchost_ctx_t *ctx,
     const mc_json_t *v);
+
+/* A step's ctx->command, sent to the console of a server. */
+ngx_int_t ngx_http_mchost_server_command(ngx_http_mchost_ctx_t *ctx);
+
+/* A fault at a place of the document. */
+void ngx_http_mchost_fault(ngx_http_mchost_fault_t *fault,
+    const char *pointer, const char *code, const char *message);
 
 /* -- routes: ngx_http_mchost_api_*.c -- */
 
@@ -233,6 +256,21 @@ ngx_int_t ngx_http_mchost_server_action(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_server_operation(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_not_there_yet(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_server_console(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_logs(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_players(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_access(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_kick(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_server_metrics(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_addon_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_addon_get(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_addon_create(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_addon_delete(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_backup_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_backup_get(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_backup_delete(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_event_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_audit_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_message_send(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_me(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_quota(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_key_list(ngx_http_mchost_ctx_t *ctx);

@@ -154,8 +154,7 @@ ngx_http_mchost_logs_id(redisReply *entry, ngx_mchost_seq_t *id)
 }
 
 
-/* The envelope of a stream's entry; server is its text. */
-static ngx_int_t
+ngx_int_t
 ngx_http_mchost_logs_entry(redisReply *entry, const char *server,
     mc_envelope_t *env)
 {

@@ -41,6 +41,11 @@ struct ngx_http_mchost_logs_s {
     ngx_event_t                   retry;
 };
 
+/* The envelope of a stream's entry; server is its text. NGX_ERROR: it is none
+ * that can be passed on. */
+ngx_int_t ngx_http_mchost_logs_entry(redisReply *entry, const char *server,
+    mc_envelope_t *env);
+
 void ngx_http_mchost_logs_remove(ngx_http_mchost_logs_t *logs,
     ngx_http_mchost_log_t *log);
 void ngx_http_mchost_logs_oom(ngx_http_mchost_session_t *s);

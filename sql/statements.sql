@@ -409,11 +409,14 @@ SELECT a.done, a.operation, a.id, CASE WHEN a.done THEN {{remember}} END FROM a;
 -- Leaves the trail of a console command; no row: no such server.
 -- name: server_console
 -- params: id, command, audit_id, request_id
-INSERT INTO audit (tenant_id, id, key_id, action, server_id, request_id, detail)
-SELECT s.tenant_id, $3::uuid, {{key}}, 'server.console', s.id, $4, json_build_object('command', $2::text)::jsonb
-  FROM servers s
- WHERE s.tenant_id = {{tenant}} AND s.id = $1::uuid AND s.deleted_at IS NULL
-RETURNING tenant_id, server_id;
+WITH a AS (
+    INSERT INTO audit (tenant_id, id, key_id, action, server_id, request_id, detail)
+    SELECT s.tenant_id, $3::uuid, {{key}}, 'server.console', s.id, $4, json_build_object('command', $2::text)::jsonb
+      FROM servers s
+     WHERE s.tenant_id = {{tenant}} AND s.id = $1::uuid AND s.deleted_at IS NULL
+    RETURNING tenant_id, server_id
+)
+SELECT a.tenant_id, a.server_id, {{remember}} FROM a;
 
 -- What a socket needs to begin: the servers it may see and their state. An
 -- empty list of ids means all. The time is as JSON has it, RFC 3339.
