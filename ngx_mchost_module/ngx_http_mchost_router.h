@@ -29,8 +29,8 @@ struct ngx_http_mchost_route_s {
 extern const ngx_http_mchost_route_t  ngx_http_mchost_routes[];
 
 /* Finds the route of a path below the prefix and stores its {names}. NULL when
- * no route has this method: then *allowed has the methods that there are for the
- * path, 0 when there is no such path. */
+ * no route has this method: then *allowed has the methods that there are for
+ * the path, 0 when there is no such path. */
 const ngx_http_mchost_route_t *ngx_http_mchost_route(
     ngx_http_mchost_ctx_t *ctx, const ngx_str_t *path, ngx_uint_t method,
     ngx_uint_t *allowed);
