@@ -99,22 +99,20 @@ pre_stop(build_t *b, mc_json_t *container)
                      "timeout 20 rcon-cli save-all flush >/dev/null 2>&1 || :");
 }
 
-/* More or less CPU takes effect at once; the heap of a running Java does not
- * change its size. */
+/* More or less CPU takes effect at once. Memory is never changed in place, as
+ * Java's heap would not follow; were it to be, nothing is to be killed. */
 static void
 resize_policy(build_t *b, mc_json_t *container)
 {
-    static const char *const  policy[][2] = {
-        { "cpu", "NotRequired" }, { "memory", "RestartContainer" }
-    };
+    static const char *const  resource[] = { "cpu", "memory" };
     mc_json_t                *list, *o;
     size_t                    i;
 
     list = mc_build_arr_in(b, container, "resizePolicy");
     for (i = 0; i < 2; i++) {
         o = mc_build_obj(b);
-        mc_build_str(b, o, "resourceName", policy[i][0]);
-        mc_build_str(b, o, "restartPolicy", policy[i][1]);
+        mc_build_str(b, o, "resourceName", resource[i]);
+        mc_build_str(b, o, "restartPolicy", "NotRequired");
         mc_build_add(b, list, o);
     }
 }

@@ -244,7 +244,7 @@ container_fields(void)
            "and has the time: to announce, to save, to end");
     is(write_json(container("resizePolicy")),
        "[{\"resourceName\":\"cpu\",\"restartPolicy\":\"NotRequired\"},"
-       "{\"resourceName\":\"memory\",\"restartPolicy\":\"RestartContainer\"}]",
+       "{\"resourceName\":\"memory\",\"restartPolicy\":\"NotRequired\"}]",
        "CPU changes while it runs");
     is(write_json(container("resources")),
        "{\"limits\":{\"cpu\":\"2\",\"memory\":\"3Gi\"},"
