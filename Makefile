@@ -167,7 +167,10 @@ $(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/fuzz.h t/unit/pool.h $(COMMON_SRC)
 
 # -- Kubernetes for development and tests --------------------------------------
 
-.PHONY: kube-up kube-down
+.PHONY: kube-up kube-down image
+image: packages build      ## the reconciler's container image, as an archive in build/
+	@images/reconciler/build
+
 kube-up: packages          ## a real single-node Kubernetes on loopback; VAR/kube/kubeconfig
 	@VAR=$(VAR) t/kube/kube up
 

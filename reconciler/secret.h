@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /* Reads the secret once at start: 16 to 4096 bytes, a newline at the end does
- * not count. The file must not be accessible to group or others. 0, or -1 and
- * a sentence in err. */
+ * not count. The file must not be accessible to group or others; the group may
+ * read one that is root's. 0, or -1 and a sentence in err. */
 int mc_secret_load(const char *file, char *err, size_t errlen);
 
 /* HMAC-SHA-256 of text under the secret, in lower-case hex. */
