@@ -19,7 +19,7 @@ RECON_SRC  := $(wildcard reconciler/*.c) $(GEN)/reconciler/mc_addons_sh.c
 UNIT_SRC   := $(wildcard t/unit/*.c)
 GEN_FILES  := $(GEN)/mc_sql_ids.h $(GEN)/mc_sql_table.c $(GEN)/mc_schema_json.c $(GEN)/mc_api_schema_json.c
 
-RECON_LIBS  = $(shell pkg-config --libs libuv libcurl libpq hiredis yaml-0.1 libcrypto yajl)
+RECON_LIBS  = $(shell pkg-config --libs libuv libcurl libpq hiredis yaml-0.1 libcrypto yajl) -lwslay
 RECON_INC   = -Ireconciler $(shell pkg-config --cflags libuv libcurl libpq hiredis yaml-0.1 libcrypto yajl)
 
 # Commands are shown with V=1.
@@ -120,6 +120,13 @@ $(BUILD)/unit/%: $(BUILD)/san/t/unit/%.o $(call obj,san,$(RECON_UNIT) $(COMMON_S
 	@echo '  LINK  $@'
 	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(RECON_LIBS) -lm
 
+# A driver is one file t/driver/NAME.c that a Perl test talks to (MCHost::Driver).
+DRIVERS := $(patsubst t/driver/%.c,$(BUILD)/driver/%,$(wildcard t/driver/*.c))
+$(BUILD)/driver/%: $(BUILD)/san/t/driver/%.o $(call obj,san,$(RECON_UNIT) $(COMMON_SRC))
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(RECON_LIBS) -lm
+
 .SECONDARY:
 
 MODULE_SRC := config $(wildcard ngx_mchost_module/*.[ch] common/*.[ch])
@@ -130,7 +137,7 @@ $(BUILD)/ngx_http_mchost_module.so: $(MODULE_SRC) $(GEN_FILES)
 	tools/build-nginx debian
 
 # nginx from source with the module linked in and sanitizers on.
-asan: $(BUILD)/nginx-asan/nginx $(BUILD)/san/mchost-reconciler unit  ## sanitized builds of everything
+asan: $(BUILD)/nginx-asan/nginx $(BUILD)/san/mchost-reconciler unit $(DRIVERS)  ## sanitized builds of everything
 $(BUILD)/nginx-asan/nginx: $(MODULE_SRC) $(GEN_FILES)
 	tools/build-nginx asan
 

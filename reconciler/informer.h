@@ -4,9 +4,10 @@
  *
  * Bookmarks move the place to resume from; a stream that ends, is cut, or is
  * silent past its time is opened again from there; 410 (as an answer or as an
- * event) leads to a list into a second table that replaces the first one at
- * once, with a call of gone() for what is not in it any more. Failures back
- * off from 800 ms to 30 s with jitter.
+ * event) leads to another list. What a list holds is taken over as it comes,
+ * what it does not hold is gone() only, and at once, when it is complete: an
+ * interrupted list takes nothing away. Failures back off from 800 ms to 30 s
+ * with jitter. A long list is read in slices of 2 ms.
  */
 
 #ifndef MC_INFORMER_H
@@ -23,6 +24,7 @@ typedef struct {
     const char            *selector;    /* labelSelector, "" none */
     unsigned               page;        /* objects per page; 0: 500 */
     int64_t                compare_ms;  /* a full list so often; 0: 30 min */
+    unsigned               watch_s;     /* one watch; 0: 240 to 290 s */
 
     /* An object was listed or changed. old is the value kept for it so far,
      * NULL: a new one. Returns the value to keep from now on (old itself, or
@@ -44,7 +46,8 @@ typedef struct {
 mc_informer_t *mc_informer_create(mc_kube_t *kube, uv_loop_t *loop,
     const mc_informer_conf_t *conf);
 
-/* gone() is called for every value. The loop must run on. */
+/* gone() is called for every value. The loop must run on. Not from within a
+ * callback of the same informer. */
 void mc_informer_destroy(mc_informer_t *inf);
 
 bool mc_informer_synced(const mc_informer_t *inf);

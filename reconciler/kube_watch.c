@@ -134,8 +134,7 @@ advance(mc_kube_cursor_t *c, char open, char close)
 
 
 int
-mc_kube_next_member(mc_kube_cursor_t *c, mc_kube_span_t *key,
-    mc_kube_span_t *value)
+mc_kube_next_key(mc_kube_cursor_t *c, mc_kube_span_t *key)
 {
     int  rc = advance(c, '{', '}');
 
@@ -148,7 +147,28 @@ mc_kube_next_member(mc_kube_cursor_t *c, mc_kube_span_t *key,
     }
     key->p++;
     key->len -= 2;
-    return take(c, ':') && take_value(c, value) ? 1 : -1;
+    if (!take(c, ':')) {
+        return -1;
+    }
+    skip_space(c);
+    return c->p < c->end ? 1 : -1;
+}
+
+
+int
+mc_kube_value(mc_kube_cursor_t *c, mc_kube_span_t *value)
+{
+    return take_value(c, value) ? 1 : -1;
+}
+
+
+int
+mc_kube_next_member(mc_kube_cursor_t *c, mc_kube_span_t *key,
+    mc_kube_span_t *value)
+{
+    int  rc = mc_kube_next_key(c, key);
+
+    return rc == 1 ? mc_kube_value(c, value) : rc;
 }
 
 

@@ -29,7 +29,13 @@ typedef struct {
 int mc_kube_next_member(mc_kube_cursor_t *c, mc_kube_span_t *key,
     mc_kube_span_t *value);
 
-/* The same of a list. */
+/* The same in two steps: the key, and then the value, or instead of it, when it
+ * is a list, its elements with a cursor that begins at c->p, whose p at its end
+ * becomes c->p. So a long list is not gone through twice. */
+int mc_kube_next_key(mc_kube_cursor_t *c, mc_kube_span_t *key);
+int mc_kube_value(mc_kube_cursor_t *c, mc_kube_span_t *value);
+
+/* The same as mc_kube_next_member(), of a list. */
 int mc_kube_next_element(mc_kube_cursor_t *c, mc_kube_span_t *value);
 
 bool mc_kube_span_is(mc_kube_span_t span, const char *s);
