@@ -523,7 +523,7 @@ on_key(void *ctx, const unsigned char *s, size_t len)
     }
     path_cut(p, p->outer[p->depth - 1]);
     if ((p->path_len && !path_add(p, ">", 1)) || !path_add(p, s, len)
-        || memchr(s, '\0', len) != NULL)
+        || memchr(s, '\0', len) || memchr(s, '>', len) || memchr(s, '[', len))
     {
         path_cut(p, 0);
     }
