@@ -226,6 +226,7 @@ mc_http_setup(mc_http_t *http, void *easy, const char *path,
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, tls ? "https" : "http,https");
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_PROXY, http->proxy ? http->proxy : "");
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
