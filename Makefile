@@ -155,6 +155,9 @@ fresh: test-packages       ## build and unit-test HEAD in a freshly bootstrapped
 # replay.c it runs its corpus, which is a part of `make test`.
 FUZZ_TIME  ?= 60
 FUZZ_NAMES := $(notdir $(wildcard t/fuzz/corpus/*))
+# Of the reconciler, the pure files that some target is about.
+FUZZ_SRC   := $(COMMON_SRC) reconciler/arena.c $(wildcard reconciler/kubeconfig*.c)
+FUZZ_LIBS   = $(shell pkg-config --libs yajl yaml-0.1 libcrypto) -lm
 fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_NAMES))  ## search with every fuzz target for FUZZ_TIME seconds
 	@for name in $(FUZZ_NAMES); do \
 	    mkdir -p $(BUILD)/fuzz/found/$$name && \
@@ -164,13 +167,13 @@ fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_NAMES))  ## search with every fuzz tar
 
 fuzz-replay: $(patsubst %,$(BUILD)/fuzz/%-replay,$(FUZZ_NAMES))
 
-$(BUILD)/fuzz/%-replay: t/fuzz/%.c t/fuzz/replay.c t/fuzz/fuzz.h t/unit/pool.h $(call obj,san,$(COMMON_SRC))
+$(BUILD)/fuzz/%-replay: t/fuzz/%.c t/fuzz/replay.c t/fuzz/fuzz.h t/unit/pool.h $(call obj,san,$(FUZZ_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SAN) $(INC) -o $@ $(filter %.c %.o,$^) -lyajl -lm
+	$(CC) $(CFLAGS) $(SAN) $(INC) -Ireconciler -o $@ $(filter %.c %.o,$^) $(FUZZ_LIBS)
 
-$(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/fuzz.h t/unit/pool.h $(COMMON_SRC)
+$(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/fuzz.h t/unit/pool.h $(FUZZ_SRC)
 	@mkdir -p $(@D)
-	clang $(CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(INC) -o $@ $(filter %.c,$^) -lyajl -lm
+	clang $(CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(INC) -Ireconciler -o $@ $(filter %.c,$^) $(FUZZ_LIBS)
 
 # -- Kubernetes for development and tests --------------------------------------
 
