@@ -226,12 +226,26 @@ contains_object(const mc_json_t *there, const mc_json_t *wanted, path_t *path)
 }
 
 
-/* The API drops empty objects and lists that it sees no use in. */
+/* The API drops what is empty, false or zero where it sees no use in it. What
+ * means something else when it is absent has a default, and so is there. */
 static bool
 is_nothing(const mc_json_t *v)
 {
-    return v->type == MC_JSON_NULL
-           || (v->type >= MC_JSON_ARRAY && v->child == NULL);
+    switch (v->type) {
+    case MC_JSON_NULL:
+    case MC_JSON_FALSE:
+        return true;
+    case MC_JSON_STRING:
+        return v->len == 0;
+    case MC_JSON_NUMBER:
+        return strtod(v->str, NULL) == 0;
+    case MC_JSON_ARRAY:
+    case MC_JSON_OBJECT:
+        return v->child == NULL;
+    case MC_JSON_TRUE:
+        break;
+    }
+    return false;
 }
 
 

@@ -108,10 +108,12 @@ on_time(uv_timer_t *timer)
 {
     mc_probe_t           *probe = timer->data;
     const mc_observed_t  *obs = &probe->rec->obs;
+    const char           *host = obs->ping_host[0] ? obs->ping_host : obs->host;
+    uint16_t              port = obs->ping_host[0] ? obs->ping_port : obs->port;
 
     mc_metrics.pings++;
-    if (obs->host[0] != '\0' && obs->port != 0) {
-        probe->ping = mc_ping(probe->app->loop, obs->host, obs->port, TIMEOUT_MS,
+    if (host[0] != '\0' && port != 0) {
+        probe->ping = mc_ping(probe->app->loop, host, port, TIMEOUT_MS,
                               on_pong, probe);
     }
     if (probe->ping == NULL) {

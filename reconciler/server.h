@@ -49,6 +49,9 @@ typedef struct {
     uint16_t        port;
     char            rcon_host[64];  /* where RCON listens */
     uint16_t        rcon_port;
+    char            ping_host[64];  /* where the game answers status pings, "":
+                                     * where players connect */
+    uint16_t        ping_port;
 
     /* An engine that keeps a pod running by itself: an ended game is started
      * again at once, so a stop is the engine's, never the console's. */

@@ -58,6 +58,9 @@ typedef struct {
  * understands. */
 int mc_store_row(const PGresult *res, int i, mc_arena_t *arena, mc_row_t *row);
 
+/* Fills in the schema's defaults of a spec. 0, or -1: no memory. */
+int mc_store_defaults(const mc_alloc_t *a, mc_json_t *spec);
+
 /* Checks a server as REST does before it stores one, for rows that came here
  * by another way. 0, or -1 with a CamelCase reason and a sentence. */
 int mc_store_check(const mc_server_t *s, mc_arena_t *arena, char *reason,

@@ -108,7 +108,17 @@ mc_store_row(const PGresult *res, int i, mc_arena_t *arena, mc_row_t *row)
     if (s->name == NULL || s->spec == NULL || s->spec->type != MC_JSON_OBJECT) {
         return -1;
     }
-    return mc_schema_defaults(mc_schema_property(schema, "spec"), &a, s->spec);
+    return mc_store_defaults(&a, s->spec);
+}
+
+
+int
+mc_store_defaults(const mc_alloc_t *a, mc_json_t *spec)
+{
+    const mc_schema_t  *schema = document_schema();
+
+    return schema == NULL
+           ? -1 : mc_schema_defaults(mc_schema_property(schema, "spec"), a, spec);
 }
 
 
