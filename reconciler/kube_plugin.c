@@ -167,8 +167,8 @@ plugin_tell(mc_kube_plugin_t *p)
     char                   why[512] = "memory is out", text[1024];
 
     if (p->timeout) {
-        snprintf(why, sizeof(why), "it took longer than %u s",
-                 p->timeout_ms / 1000);
+        snprintf(why, sizeof(why), "it took longer than %.1f s",
+                 p->timeout_ms / 1000.0);
 
     } else if (p->sig) {
         snprintf(why, sizeof(why), "it ended by signal %d", p->sig);
@@ -252,6 +252,9 @@ output_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
         if (o->len == o->size - 1) {
             o->overflow = true;
             o->len /= 2;
+        }
+        if (o->overflow && o == &o->plugin->out) {
+            plugin_tell(o->plugin);
         }
 
     } else if (n < 0) {

@@ -190,8 +190,9 @@ read_user(kc_load_t *l, const yaml_node_t *user)
     p->token = kc_text(l, user, "token");
     p->token_file = kc_path(l, user, "tokenFile");
     if ((p->cert || p->cert_file) != (p->key || p->key_file)) {
-        kc_fault(l, user, "a client certificate and its key go together: one of "
-              "them is missing");
+        kc_fault(l, user,
+                 "a client certificate and its key go together: one of "
+                 "them is missing");
     }
     if (p->token && strpbrk(p->token, "\r\n")) {
         kc_fault(l, kc_member(l, user, "token"),
