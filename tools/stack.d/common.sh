@@ -9,7 +9,7 @@ fail() { echo "mchost: $*" >&2; exit 1; }
 become_root() {
     [ "$(id -u)" != 0 ] || return 0
     command -v sudo >/dev/null || fail "containers and their network need root, and there is no sudo"
-    exec sudo --preserve-env=HTTP_PORT,GAME_PORT,ADMIN_PORT,VAR,ENGINE,BUILD,DATABASE_URL,REDIS_URL "$ROOT/tools/stack" "$@"
+    exec sudo --preserve-env=HTTP_PORT,GAME_PORT,ADMIN_PORT,KUBE_PORT,KUBECONFIG,VAR,ENGINE,BUILD,DATABASE_URL,REDIS_URL "$ROOT/tools/stack" "$@"
 }
 
 # The user who typed sudo, for files that are theirs.
@@ -82,7 +82,12 @@ pid_of() {
     echo "$pid"
 }
 
-alive() { pid_of "$1" >/dev/null; }
+alive() {
+    case $1 in
+    kubernetes) kubernetes_alive ;;
+    *)          pid_of "$1" >/dev/null ;;
+    esac
+}
 
 remember() { echo "$2 $(started "$2")" > "$RUN/$1.pid"; }
 

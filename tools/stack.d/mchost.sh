@@ -6,8 +6,9 @@ DEMO_IMAGE=localhost/mchost-demo:latest
 # -- the reconciler --
 
 reconciler_config() {
-    local redis
+    local redis kubeconfig=
     mapfile -t redis < <(redis_parts reconciler)
+    [ "$ENGINE" != kubernetes ] || kubeconfig=$(kubeconfig)
     [[ ${redis[0]} == unix:* ]] || redis[0]=redis://${redis[0]}
     cat <<EOF
 # Made by tools/stack at every start.
@@ -16,7 +17,8 @@ migrate_url "$(conninfo mchost_owner owner)";
 redis_url ${redis[0]};
 redis_user "${redis[1]}";
 redis_password "${redis[2]}";
-engine podman;
+engine $ENGINE;
+kubeconfig "$kubeconfig";
 podman_socket $RUN/podman.sock;
 secret_file "$VAR/secrets/rcon";
 demo_image $DEMO_IMAGE;
@@ -143,6 +145,7 @@ show() {
     echo "  dashboard  $(credential url)"
     echo "  API key    $(credential api_key)"
     echo
+    [ "$ENGINE" != kubernetes ] || printf '  kubectl    KUBECONFIG=%s\n\n' "$(kubeconfig)"
     echo "  The key is also in $VAR/credentials, logs are in $VAR/log."
     echo
 }
