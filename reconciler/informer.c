@@ -405,12 +405,14 @@ on_watch_end(void *data, const mc_kube_reply_t *r)
     inf->req = NULL;
     mc_kube_watch_reset(&inf->watch);
     any = inf->stats.events > inf->events_before;
+    if (any) {
+        inf->failures = 0;
+    }
     if (well && (lasted >= SHORT_MS || (inf->expired && !inf->failures))) {
         inf->failures = lasted >= SHORT_MS ? 0 : 1;
         go_on(inf);
 
     } else if (well && any) {
-        inf->failures = 0;
         wait_ms(inf, RETRY_MIN_MS);
 
     } else {

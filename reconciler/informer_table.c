@@ -39,7 +39,8 @@ typedef struct {
 
 
 static entry_t *
-find(const mc_informer_t *inf, const char *ns, const char *name, table_key_t *key)
+find(const mc_informer_t *inf, const char *ns, const char *name,
+    table_key_t *key)
 {
     int  n = snprintf(key->text, sizeof(key->text), "%s/%s", ns, name);
 
@@ -122,7 +123,7 @@ mc_informer_listed(mc_informer_t *inf, const char *text, size_t len)
 {
     mc_kube_object_t  *obj = mc_kube_object_meta(text, len);
     entry_t           *e;
-    table_key_t             key;
+    table_key_t         key = { "" };
     int                rc = -1;
 
     if (obj == NULL) {
@@ -148,7 +149,7 @@ int
 mc_informer_event(mc_informer_t *inf, bool deleted, const mc_kube_meta_t *meta,
     const char *text, size_t len)
 {
-    table_key_t    key;
+    table_key_t  key = { "" };
     entry_t  *e = find(inf, meta->ns, meta->name, &key);
 
     if (key.text[0] == '\0' || meta->name[0] == '\0') {
@@ -211,7 +212,7 @@ mc_informer_clear(mc_informer_t *inf)
 void *
 mc_informer_get(const mc_informer_t *inf, const char *ns, const char *name)
 {
-    table_key_t    key;
+    table_key_t  key = { "" };
     entry_t  *e = find(inf, ns, name, &key);
 
     return e ? e->value : NULL;
@@ -256,7 +257,7 @@ mc_informer_wrote(mc_informer_t *inf, const char *text, size_t len)
 {
     mc_kube_object_t  *obj = mc_kube_object_meta(text, len);
     entry_t           *e;
-    table_key_t             key;
+    table_key_t         key = { "" };
 
     if (obj == NULL) {
         return;
@@ -278,7 +279,7 @@ void
 mc_informer_lost(mc_informer_t *inf, const char *ns, const char *name,
     const char *uid)
 {
-    table_key_t    key;
+    table_key_t  key = { "" };
     entry_t  *e = find(inf, ns, name, &key);
 
     if (e && strcmp(e->uid, uid) == 0) {

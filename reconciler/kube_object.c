@@ -612,11 +612,12 @@ static mc_kube_object_t *
 finish(parser_t *p)
 {
     mc_kube_object_t  *obj = malloc(sizeof(*obj) + p->len);
-    char              *text = (char *) (obj + 1), **field;
+    char              *text, **field;
 
     if (obj == NULL) {
         return NULL;
     }
+    text = (char *) (obj + 1);
     p->obj.meta.ours = strcmp(p->managed_by, "mchost") == 0;
     p->obj.claim.phase = p->obj.pod.phase;
     *obj = p->obj;

@@ -99,6 +99,9 @@ take_value(mc_kube_cursor_t *c, mc_kube_span_t *value)
 
     } else if (*p == '{' || *p == '[') {
         end = container_end(p, c->end);
+        if (end && end[-1] != (*p == '{' ? '}' : ']')) {
+            return false;
+        }
 
     } else {
         while (end < c->end && strchr(",}] \n\r\t", *end) == NULL) {
