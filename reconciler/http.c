@@ -283,10 +283,20 @@ act(mc_http_t *http, curl_socket_t fd, int events)
     leave(http);
 }
 
+/* The loop's clock is behind libcurl's by up to what a callback takes: called
+ * too early, libcurl does nothing and does not set the timer again. */
 static void
 timer_cb(uv_timer_t *t)
 {
-    act(t->data, CURL_SOCKET_TIMEOUT, 0);
+    mc_http_t  *http = t->data;
+    long        ms;
+
+    act(http, CURL_SOCKET_TIMEOUT, 0);
+    if (!http->destroyed && !uv_is_active((uv_handle_t *) t)
+        && curl_multi_timeout(http->multi, &ms) == CURLM_OK && ms >= 0)
+    {
+        uv_timer_start(t, timer_cb, (uint64_t) ms, 0);
+    }
 }
 
 static void
