@@ -116,8 +116,9 @@ ngx_http_mchost_common_headers(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_mchost_etag(ngx_http_request_t *r, ngx_str_t *etag)
 {
-    u_char     *p;
-    ngx_str_t   value;
+    u_char           *p;
+    ngx_str_t         value;
+    ngx_list_part_t  *last;
 
     p = ngx_pnalloc(r->pool, etag->len + 2);
     if (p == NULL) {
@@ -127,7 +128,16 @@ ngx_http_mchost_etag(ngx_http_request_t *r, ngx_str_t *etag)
     value.data = p;
     value.len = ngx_sprintf(p, "\"%V\"", etag) - p;
 
-    return ngx_http_mchost_header(r, "ETag", &value);
+    if (ngx_http_mchost_header(r, "ETag", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* a filter that changes the body (gzip) makes it a weak one */
+
+    last = r->headers_out.headers.last;
+    r->headers_out.etag = (ngx_table_elt_t *) last->elts + last->nelts - 1;
+
+    return NGX_OK;
 }
 
 
