@@ -74,7 +74,7 @@ sub list {
     for my $i (0 .. $#tokens) {
         my $hash = Digest::SHA::sha256_hex($tokens[$i]);
         push @scripts, '-f', write_file("$t->{dir}/list$i.sql", join '', "\\startpipeline\n", statement('present_key', $hash, 5000),
-            statement('authenticate', 'viewer'), statement('server_list', 20, ''), "\\endpipeline\n");
+            statement('authenticate', 'viewer', ''), statement('server_list', 20, ''), "\\endpipeline\n");
     }
 
     local $ENV{PGPASSWORD} = MCHost::Postgres::PASSWORD->{mchost_api};
