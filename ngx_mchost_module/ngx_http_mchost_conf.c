@@ -104,6 +104,13 @@ ngx_command_t  ngx_http_mchost_commands[] = {
       0,
       NULL },
 
+    { ngx_string("mchost_rate_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_http_mchost_rate_limit,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("mchost_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_mchost_api,
@@ -178,6 +185,8 @@ ngx_http_mchost_create_loc_conf(ngx_conf_t *cf)
 
     mlcf->pool = NGX_CONF_UNSET;
     mlcf->platform = NGX_CONF_UNSET;
+    mlcf->rates[0].rate = NGX_CONF_UNSET_UINT;
+    mlcf->rates[1].rate = NGX_CONF_UNSET_UINT;
 
     return mlcf;
 }
@@ -195,6 +204,8 @@ ngx_http_mchost_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     size_t                      max;
     ngx_http_core_loc_conf_t   *clcf;
+
+    ngx_http_mchost_rate_merge(parent, conf);
 
     if (conf->kind != NGX_HTTP_MCHOST_API) {
         return NGX_CONF_OK;
@@ -279,6 +290,12 @@ ngx_http_mchost_init_main_conf(ngx_conf_t *cf, void *conf)
                           &pools[i]->pg.name, pools[i]->file, pools[i]->line);
             return NGX_CONF_ERROR;
         }
+    }
+
+    if (mmcf->limited && mmcf->zone == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"mchost_rate_limit\" needs a \"mchost_zone\"");
+        return NGX_CONF_ERROR;
     }
 
     if (!mmcf->used) {

@@ -35,6 +35,12 @@ char *ngx_http_mchost_invalid(ngx_conf_t *cf, ngx_str_t *arg);
 char *ngx_http_mchost_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_mchost_websocket(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+/* mchost_rate_limit, and its inheritance. */
+char *ngx_http_mchost_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_mchost_rate_merge(ngx_http_mchost_loc_conf_t *prev,
+    ngx_http_mchost_loc_conf_t *conf);
+
 char *ngx_http_mchost_plain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 #endif

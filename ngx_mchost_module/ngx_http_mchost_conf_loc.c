@@ -149,6 +149,126 @@ ngx_http_mchost_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* -- mchost_rate_limit -- */
+
+static ngx_int_t
+ngx_http_mchost_rate(const ngx_str_t *value, ngx_http_mchost_rate_t *rate)
+{
+    size_t      len;
+    ngx_int_t   n;
+    ngx_uint_t  scale;
+
+    len = value->len;
+    scale = 1;
+
+    if (len > 3 && ngx_strncmp(value->data + len - 3, "r/s", 3) == 0) {
+        scale = 60;
+
+    } else if (len <= 3 || ngx_strncmp(value->data + len - 3, "r/m", 3) != 0) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_atoi(value->data, len - 3);
+
+    if (n <= 0 || n > 10000000) {
+        return NGX_ERROR;
+    }
+
+    rate->rate = n * scale;
+    rate->burst = ngx_max(rate->rate / 6, 1);   /* of ten seconds */
+
+    return NGX_OK;
+}
+
+
+/* mchost_rate_limit key|tenant RATE [burst=N], or off. */
+
+char *
+ngx_http_mchost_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_mchost_loc_conf_t *mlcf = conf;
+
+    ngx_int_t                     n;
+    ngx_str_t                    *value;
+    ngx_http_mchost_rate_t       *rate;
+    ngx_http_mchost_main_conf_t  *mmcf;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2) {
+
+        if (ngx_strcmp(value[1].data, "off") != 0) {
+            return ngx_http_mchost_invalid(cf, &value[1]);
+        }
+
+        if (mlcf->rates[0].rate != NGX_CONF_UNSET_UINT
+            || mlcf->rates[1].rate != NGX_CONF_UNSET_UINT)
+        {
+            return "is duplicate";
+        }
+
+        mlcf->rates[0].rate = 0;
+        mlcf->rates[1].rate = 0;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "key") == 0) {
+        rate = &mlcf->rates[0];
+
+    } else if (ngx_strcmp(value[1].data, "tenant") == 0) {
+        rate = &mlcf->rates[1];
+
+    } else {
+        return ngx_http_mchost_invalid(cf, &value[1]);
+    }
+
+    if (rate->rate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    if (ngx_http_mchost_rate(&value[2], rate) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid rate \"%V\"",
+                           &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts == 4) {
+        n = ngx_strncmp(value[3].data, "burst=", 6) == 0
+            ? ngx_atoi(value[3].data + 6, value[3].len - 6) : NGX_ERROR;
+
+        if (n <= 0 || n > 10000000) {
+            return ngx_http_mchost_invalid(cf, &value[3]);
+        }
+
+        rate->burst = n;
+    }
+
+    mmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_mchost_module);
+    mmcf->limited = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+void
+ngx_http_mchost_rate_merge(ngx_http_mchost_loc_conf_t *prev,
+    ngx_http_mchost_loc_conf_t *conf)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < 2; i++) {
+        if (conf->rates[i].rate == NGX_CONF_UNSET_UINT) {
+            conf->rates[i] = prev->rates[i];
+        }
+
+        if (conf->rates[i].rate == NGX_CONF_UNSET_UINT) {
+            conf->rates[i].rate = 0;
+        }
+    }
+}
+
+
 /* mchost_health, mchost_ready and mchost_metrics; cmd->offset tells which. */
 
 char *

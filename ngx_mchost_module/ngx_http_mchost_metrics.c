@@ -4,6 +4,7 @@
 
 #include "ngx_http_mchost_router.h"
 #include "ngx_http_mchost_metrics.h"
+#include "ngx_http_mchost_limit.h"
 
 #define NGX_HTTP_MCHOST_ROUTES   128    /* of the API, and five more */
 #define NGX_HTTP_MCHOST_CLASSES  5      /* 1xx .. 5xx */
@@ -34,6 +35,7 @@ struct ngx_http_mchost_metrics_s {
     ngx_http_mchost_counters_t     counters;
     ngx_http_mchost_route_count_t  routes[NGX_HTTP_MCHOST_ROUTES];
     ngx_http_mchost_slot_t         workers[NGX_HTTP_MCHOST_WORKERS];
+    ngx_http_mchost_limits_t      *limits;
 };
 
 
@@ -72,7 +74,8 @@ ngx_http_mchost_metrics_zone_min(void)
 ngx_int_t
 ngx_http_mchost_metrics_zone_init(ngx_shm_zone_t *zone, void *data)
 {
-    ngx_slab_pool_t  *shpool;
+    ngx_slab_pool_t            *shpool;
+    ngx_http_mchost_metrics_t  *m;
 
     if (data) {                         /* a reload: keep counting */
         zone->data = data;
@@ -86,10 +89,17 @@ ngx_http_mchost_metrics_zone_init(ngx_shm_zone_t *zone, void *data)
         return NGX_OK;
     }
 
-    zone->data = ngx_slab_calloc(shpool, sizeof(ngx_http_mchost_metrics_t));
-    if (zone->data == NULL) {
+    m = ngx_slab_calloc(shpool, sizeof(ngx_http_mchost_metrics_t));
+    if (m == NULL) {
         return NGX_ERROR;
     }
+
+    m->limits = ngx_http_mchost_limits_create(shpool);
+    if (m->limits == NULL) {
+        return NGX_ERROR;
+    }
+
+    zone->data = m;
 
     shpool->data = zone->data;
 
@@ -118,6 +128,11 @@ ngx_http_mchost_metrics_start(ngx_http_mchost_worker_t *worker,
     }
 
     worker->counters = &worker->metrics->counters;
+    worker->limits = worker->metrics->limits;
+
+    if (worker->limits) {
+        ngx_http_mchost_limits_start(worker->limits);
+    }
 
     worker->tick.handler = ngx_http_mchost_tick;
     worker->tick.data = worker;

@@ -18,6 +18,13 @@
 
 typedef struct ngx_mchost_hub_s           ngx_mchost_hub_t;
 typedef struct ngx_http_mchost_metrics_s  ngx_http_mchost_metrics_t;
+typedef struct ngx_http_mchost_limits_s   ngx_http_mchost_limits_t;
+
+/* A limit of requests: so many a minute, so many at once. */
+typedef struct {
+    ngx_uint_t  rate;                   /* 0: no limit */
+    ngx_uint_t  burst;
+} ngx_http_mchost_rate_t;
 
 /* Counters in the mchost_zone, shared by all workers and kept over reloads;
  * only ever changed with ngx_atomic_fetch_add(). Requests are counted by
@@ -45,6 +52,7 @@ typedef struct {
     mc_schema_t                  *schema;   /* of the server document */
     mc_schema_t                  *bodies;   /* of the others, by name */
     unsigned                      used:1;   /* some location is ours */
+    unsigned                      limited:1;    /* a rate limit is set */
 } ngx_http_mchost_main_conf_t;
 
 /* What a location is, by its directive. */
@@ -63,6 +71,8 @@ typedef struct {
     ngx_int_t     platform;             /* pool of /platform, or UNSET */
     ngx_str_t     prefix;               /* mchost_api: "/api/v1", no slash */
 
+    ngx_http_mchost_rate_t  rates[2];   /* of a key, of a tenant */
+
     /* mchost_websocket */
     ngx_msec_t    ws_ping;              /* ping=30s */
     size_t        ws_max_message;       /* max_message=64k */
@@ -77,6 +87,7 @@ typedef struct {
     ngx_mchost_redis_t           *redis;    /* or NULL */
     ngx_mchost_hub_t             *hub;      /* or NULL, with redis */
     ngx_http_mchost_counters_t   *counters; /* the zone's, or a private one */
+    ngx_http_mchost_limits_t     *limits;   /* or NULL, without a zone */
     ngx_http_mchost_metrics_t    *metrics;  /* these and what else is counted */
     ngx_mchost_pg_stat_t         *seen;     /* by pool, what was counted */
     ngx_event_t                   tick;     /* once a second */

@@ -93,6 +93,46 @@ ngx_http_mchost_header_const(ngx_http_request_t *r, const char *name,
 }
 
 
+/* RateLimit-Policy and RateLimit, as draft-ietf-httpapi-ratelimit-headers has
+ * them; nothing where nothing is limited. */
+
+static ngx_int_t
+ngx_http_mchost_limit_headers(ngx_http_request_t *r)
+{
+    u_char                     *p;
+    ngx_str_t                   policy, state;
+    ngx_http_mchost_ctx_t      *ctx;
+    ngx_http_mchost_verdict_t  *v;
+
+    ctx = ngx_http_mchost_ctx_find(r);
+
+    if (ctx == NULL || ctx->verdict.limit == 0) {
+        return NGX_OK;
+    }
+
+    v = &ctx->verdict;
+
+    p = ngx_pnalloc(r->pool, 2 * (32 + 2 * NGX_INT_T_LEN));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    policy.data = p;
+    p = ngx_sprintf(p, "\"%s\";q=%ui;w=%ui", v->name, v->limit, v->window);
+    policy.len = p - policy.data;
+
+    state.data = p;
+    p = ngx_sprintf(p, "\"%s\";r=%i;t=%ui", v->name, v->remaining, v->reset);
+    state.len = p - state.data;
+
+    if (ngx_http_mchost_header(r, "RateLimit-Policy", &policy) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_mchost_header(r, "RateLimit", &state);
+}
+
+
 ngx_int_t
 ngx_http_mchost_common_headers(ngx_http_request_t *r)
 {
@@ -101,7 +141,8 @@ ngx_http_mchost_common_headers(ngx_http_request_t *r)
     id = ngx_http_mchost_request_id(r);
 
     if (id == NULL
-        || ngx_http_mchost_header(r, "X-Request-Id", id) != NGX_OK)
+        || ngx_http_mchost_header(r, "X-Request-Id", id) != NGX_OK
+        || ngx_http_mchost_limit_headers(r) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -344,6 +385,30 @@ ngx_http_mchost_problem_text(ngx_http_request_t *r, ngx_uint_t status,
 
 
 static ngx_int_t
+ngx_http_mchost_retry_after(ngx_http_request_t *r)
+{
+    ngx_str_t               value;
+    ngx_http_mchost_ctx_t  *ctx;
+
+    ctx = ngx_http_mchost_ctx_find(r);
+
+    if (ctx == NULL || ctx->verdict.retry == 0) {
+        return ngx_http_mchost_header_const(r, "Retry-After", "1");
+    }
+
+    value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%ui", ctx->verdict.retry)
+                - value.data;
+
+    return ngx_http_mchost_header(r, "Retry-After", &value);
+}
+
+
+static ngx_int_t
 ngx_http_mchost_problem_headers(ngx_http_request_t *r, ngx_uint_t status)
 {
     ngx_str_set(&r->headers_out.content_type, "application/problem+json");
@@ -353,7 +418,7 @@ ngx_http_mchost_problem_headers(ngx_http_request_t *r, ngx_uint_t status)
     if (status == NGX_HTTP_SERVICE_UNAVAILABLE
         || status == NGX_HTTP_TOO_MANY_REQUESTS)
     {
-        return ngx_http_mchost_header_const(r, "Retry-After", "1");
+        return ngx_http_mchost_retry_after(r);
     }
 
     return NGX_OK;

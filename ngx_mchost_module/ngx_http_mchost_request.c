@@ -9,6 +9,8 @@
 static void ngx_http_mchost_cleanup(void *data);
 static ngx_int_t ngx_http_mchost_no_route(ngx_http_mchost_ctx_t *ctx,
     ngx_uint_t allowed);
+static ngx_uint_t ngx_http_mchost_within_limits(ngx_http_mchost_ctx_t *ctx,
+    ngx_http_mchost_loc_conf_t *mlcf, ngx_int_t *rc);
 static ngx_int_t ngx_http_mchost_unauthorized(ngx_http_mchost_ctx_t *ctx,
     ngx_uint_t presented);
 static ngx_int_t ngx_http_mchost_read_body(ngx_http_mchost_ctx_t *ctx);
@@ -279,6 +281,10 @@ ngx_http_mchost_api_handler(ngx_http_request_t *r)
                           : "A platform operator's key is of no tenant.");
     }
 
+    if (!ngx_http_mchost_within_limits(ctx, mlcf, &rc)) {
+        return rc;
+    }
+
     /* an id that is none cannot be anybody's */
 
     if (ctx->id.data) {
@@ -312,6 +318,26 @@ ngx_http_mchost_api_handler(ngx_http_request_t *r)
     }
 
     return rc;
+}
+
+
+/* 1, or 0: 429 has been sent, and *rc is what to finalize with. */
+
+static ngx_uint_t
+ngx_http_mchost_within_limits(ngx_http_mchost_ctx_t *ctx,
+    ngx_http_mchost_loc_conf_t *mlcf, ngx_int_t *rc)
+{
+    ngx_http_mchost_limit_check(&ctx->credential, mlcf->rates, &ctx->verdict);
+
+    if (ctx->verdict.retry == 0) {
+        return 1;
+    }
+
+    *rc = ngx_http_mchost_problem(ctx->request, NGX_HTTP_TOO_MANY_REQUESTS,
+                                  ctx->verdict.name[0] == 't'
+                                  ? "The tenant has made too many requests."
+                                  : "This key has made too many requests.");
+    return 0;
 }
 
 
@@ -470,6 +496,7 @@ ngx_http_mchost_wait(ngx_http_mchost_ctx_t *ctx)
 ngx_mchost_pg_segment_t *
 ngx_http_mchost_segment(ngx_http_mchost_ctx_t *ctx)
 {
+    ngx_http_mchost_gate_e    gate;
     ngx_mchost_pg_segment_t  *seg;
 
     seg = ngx_mchost_pg_segment(ctx->pool, ngx_http_mchost_pg_handler, ctx);
@@ -478,12 +505,19 @@ ngx_http_mchost_segment(ngx_http_mchost_ctx_t *ctx)
         return NULL;
     }
 
+    if (ctx->route->scope == NGX_HTTP_MCHOST_SCOPE_PLATFORM) {
+        gate = NGX_HTTP_MCHOST_GATE_NONE;
+
+    } else if (ctx->route->method != NGX_HTTP_GET) {
+        gate = NGX_HTTP_MCHOST_GATE_WRITE;
+
+    } else {
+        gate = ctx->verdict.stale ? NGX_HTTP_MCHOST_GATE_READ
+                                  : NGX_HTTP_MCHOST_GATE_NONE;
+    }
+
     if (ngx_http_mchost_auth_add(seg, &ctx->credential, ctx->route->scope,
-                                 ctx->route->method == NGX_HTTP_GET
-                                 || ctx->route->scope
-                                    == NGX_HTTP_MCHOST_SCOPE_PLATFORM
-                                 ? NGX_HTTP_MCHOST_GATE_NONE
-                                 : NGX_HTTP_MCHOST_GATE_WRITE)
+                                 gate)
         != NGX_OK)
     {
         ngx_mchost_pg_segment_free(seg);
@@ -566,6 +600,40 @@ ngx_http_mchost_suspended(ngx_http_mchost_ctx_t *ctx)
 }
 
 
+static void
+ngx_http_mchost_touched(void *data, ngx_mchost_pg_reply_t *reply)
+{
+    /* nobody waits for it */
+}
+
+
+/* Writes down when a key was used, apart from the request. */
+
+static void
+ngx_http_mchost_touch(ngx_http_mchost_ctx_t *ctx)
+{
+    ngx_mchost_pg_segment_t  *seg;
+
+    seg = ngx_mchost_pg_segment(ctx->pool, ngx_http_mchost_touched, NULL);
+
+    if (seg == NULL) {
+        return;
+    }
+
+    if (ngx_http_mchost_auth_add(seg, &ctx->credential,
+                                 NGX_HTTP_MCHOST_SCOPE_ANY,
+                                 NGX_HTTP_MCHOST_GATE_NONE)
+        != NGX_OK
+        || ngx_mchost_pg_add(seg, MC_SQL_KEY_TOUCH, NULL) != NGX_OK)
+    {
+        ngx_mchost_pg_segment_free(seg);
+        return;
+    }
+
+    ngx_mchost_pg_submit(seg);
+}
+
+
 static ngx_int_t
 ngx_http_mchost_answered(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply)
@@ -595,6 +663,10 @@ ngx_http_mchost_answered(ngx_http_mchost_ctx_t *ctx,
 
     if (auth == NGX_HTTP_MCHOST_AUTH_SUSPENDED) {
         return ngx_http_mchost_suspended(ctx);
+    }
+
+    if (ngx_http_mchost_limit_seen(&ctx->credential, &ctx->identity)) {
+        ngx_http_mchost_touch(ctx);
     }
 
     return ctx->once ? ngx_http_mchost_once_answered(ctx, reply)

@@ -7,6 +7,7 @@
 #define NGX_HTTP_MCHOST_REQUEST_H
 
 #include "ngx_http_mchost_module.h"
+#include "ngx_http_mchost_limit.h"
 #include "mc_json.h"
 #include "mc_uuid.h"
 
@@ -43,6 +44,7 @@ struct ngx_http_mchost_ctx_s {
 
     ngx_http_mchost_credential_t    credential;
     ngx_http_mchost_identity_t      identity;
+    ngx_http_mchost_verdict_t       verdict;    /* of the limits */
     ngx_str_t                       request_id;
     ngx_str_t                       secret;     /* shown once, or empty */
 

@@ -575,6 +575,9 @@ ngx_http_mchost_session_destroy(ngx_http_mchost_session_t *s)
         (void) ngx_atomic_fetch_add(
                              &ngx_http_mchost_worker->counters->sockets, -1);
     }
+    if (s->counted) {
+        ngx_http_mchost_limit_socket_closed(s->identity.tenant);
+    }
     if (s->timer.timer_set) {
         ngx_del_timer(&s->timer);
     }

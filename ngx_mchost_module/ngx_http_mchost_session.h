@@ -12,7 +12,7 @@
 #include <ngx_http.h>
 #include "mc_json.h"
 #include "mc_ws_frame.h"
-#include "ngx_http_mchost_module.h"
+#include "ngx_http_mchost_limit.h"
 #include "ngx_mchost_hub.h"
 #include "ngx_mchost_outq.h"
 
@@ -102,6 +102,7 @@ struct ngx_http_mchost_session_s {
     unsigned                      quiesce:1;    /* with the next write event */
     unsigned                      done:1;       /* finalize at the next event */
     unsigned                      destroyed:1;
+    unsigned                      counted:1;    /* in the tenant's quota */
 
     /* the conversation: ngx_http_mchost_session*.c */
     unsigned                      authenticated:1;

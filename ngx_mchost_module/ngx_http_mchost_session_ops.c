@@ -39,6 +39,16 @@ ngx_http_mchost_op_auth_done(void *data, ngx_mchost_pg_reply_t *reply)
         return;
     }
 
+    if (!s->counted) {
+        if (ngx_http_mchost_limit_socket(&id) != NGX_OK) {
+            ngx_http_mchost_op_error(op, "quota",
+                                     "The quota of sockets is used up.");
+            ngx_http_mchost_ws_close(s, MC_WS_FORBIDDEN, "quota of sockets");
+            return;
+        }
+        s->counted = 1;
+    }
+
     s->identity = id;
     s->credential = op->credential;
     ngx_http_mchost_identify(s->request, &s->identity);
@@ -75,7 +85,7 @@ ngx_http_mchost_op_auth(ngx_http_mchost_op_t *op)
 
     if (ngx_http_mchost_op_segment(op, &op->credential,
                                    NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
-                                   NGX_HTTP_MCHOST_GATE_NONE,
+                                   NGX_HTTP_MCHOST_GATE_READ,
                                    ngx_http_mchost_op_auth_done)
         != NULL)
     {

@@ -402,6 +402,11 @@ ngx_http_mchost_ws_answer(ngx_http_mchost_session_t *s,
     switch (ngx_http_mchost_auth_read(reply, &s->identity)) {
 
     case NGX_HTTP_MCHOST_AUTH_OK:
+        if (ngx_http_mchost_limit_socket(&s->identity) != NGX_OK) {
+            return ngx_http_mchost_problem(r, NGX_HTTP_FORBIDDEN,
+                                       "The quota of sockets is used up.");
+        }
+        s->counted = 1;
         s->authenticated = 1;
         ngx_http_mchost_identify(r, &s->identity);
         return ngx_http_mchost_ws_upgrade(s);
@@ -449,7 +454,7 @@ ngx_http_mchost_ws_authenticate(ngx_http_mchost_session_t *s)
     }
     if (ngx_http_mchost_auth_add(s->segment, &s->credential,
                                  NGX_HTTP_MCHOST_SCOPE_SERVERS_READ,
-                                 NGX_HTTP_MCHOST_GATE_NONE)
+                                 NGX_HTTP_MCHOST_GATE_READ)
         != NGX_OK) {
         ngx_mchost_pg_segment_free(s->segment);
         s->segment = NULL;

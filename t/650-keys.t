@@ -129,6 +129,16 @@ subtest 'tenancy' => sub {
     is($t->api(GET => '/me', key => $red->{key})->status, 200, 'nor does he remove one');
 };
 
+subtest 'last use' => sub {
+    my $k = make_key($red->{key}, role => 'viewer')->json;
+    is($t->api(GET => "/keys/$k->{id}", key => $red->{key})->json->{lastUsedAt}, undef, 'never');
+    $t->api(GET => '/me', key => $k->{secret});
+    wait_for { $t->api(GET => "/keys/$k->{id}", key => $red->{key})->json->{lastUsedAt} } 'lastUsedAt';
+    my $first = $t->sql("SELECT used_at FROM key_use WHERE key_id = '$k->{id}'");
+    $t->api(GET => '/me', key => $k->{secret}) for 1 .. 20;
+    is($t->sql("SELECT used_at FROM key_use WHERE key_id = '$k->{id}'"), $first, 'written once a minute');
+};
+
 subtest 'quotas' => sub {
     my $ten = $t->tenant('ten', max_servers => 10);
     my @c = map { $t->api_begin(POST => '/servers', key => $ten->{key}, body => { name => "s$_", spec => $t->spec }) } 1 .. 100;
