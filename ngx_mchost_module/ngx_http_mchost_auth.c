@@ -33,10 +33,13 @@ static const struct {
     { "audit:read", "admin" },
     { "keys", "admin" },
     { "members", "admin" },
-    { "", "" }
+    { "", "" },                 /* an operator of the platform */
+    { "", "" }                  /* nobody */
 };
 
-static const char  *ngx_http_mchost_prefixes[] = { "mch_", "mcs_", "mcp_" };
+static const char  *ngx_http_mchost_prefixes[] = {
+    "mch_", "mcs_", "mcp_", "mci_", "mct_"
+};
 
 
 const char *
@@ -150,7 +153,7 @@ ngx_http_mchost_credential(const ngx_str_t *token,
 
     kind = ngx_http_mchost_token_kind(token);
 
-    if (kind == NGX_DECLINED
+    if (kind == NGX_DECLINED || kind > NGX_HTTP_MCHOST_TOKEN_PLATFORM
         || ngx_http_mchost_sha256_hex(token->data, token->len, cred->hash)
            != NGX_OK)
     {
@@ -160,6 +163,18 @@ ngx_http_mchost_credential(const ngx_str_t *token,
     cred->kind = kind;
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_mchost_token_hash(const ngx_str_t *token,
+    ngx_http_mchost_token_e kind, u_char hash[NGX_HTTP_MCHOST_HASH_LEN])
+{
+    if (ngx_http_mchost_token_kind(token) != (ngx_int_t) kind) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_mchost_sha256_hex(token->data, token->len, hash);
 }
 
 

@@ -302,6 +302,11 @@ ngx_http_mchost_init_main_conf(ngx_conf_t *cf, void *conf)
         return NGX_CONF_OK;
     }
 
+    mmcf->threads = ngx_thread_pool_add(cf, NULL);
+    if (mmcf->threads == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
     mmcf->schema = ngx_http_mchost_schema(cf, mc_schema_json,
                                           mc_schema_json_len);
     mmcf->bodies = ngx_http_mchost_schema(cf, mc_api_schema_json,

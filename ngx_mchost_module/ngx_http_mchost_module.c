@@ -6,6 +6,7 @@
 #include "ngx_http_mchost_router.h"
 #include "ngx_http_mchost_metrics.h"
 #include <openssl/rand.h>
+#include <sodium.h>
 
 
 typedef enum {
@@ -194,6 +195,11 @@ ngx_http_mchost_init_process(ngx_cycle_t *cycle)
     if (ngx_http_mchost_metrics_start(worker, mmcf) != NGX_OK
         || ngx_http_mchost_start_pools(worker, mmcf) != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    if (sodium_init() < 0) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "sodium_init() failed");
         return NGX_ERROR;
     }
 

@@ -9,6 +9,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_thread_pool.h>
 #include "ngx_mchost_pg.h"
 #include "ngx_mchost_redis.h"
 #include "mc_schema.h"
@@ -50,6 +51,7 @@ typedef struct {
     ngx_mchost_redis_conf_t      *redis;    /* NULL: no mchost_redis */
     ngx_shm_zone_t               *zone;     /* NULL: no mchost_zone */
     mc_schema_t                  *schema;   /* of the server document */
+    ngx_thread_pool_t            *threads;  /* for passwords */
     mc_schema_t                  *bodies;   /* of the others, by name */
     unsigned                      used:1;   /* some location is ours */
     unsigned                      limited:1;    /* a rate limit is set */
@@ -90,6 +92,7 @@ typedef struct {
     ngx_http_mchost_limits_t     *limits;   /* or NULL, without a zone */
     ngx_http_mchost_metrics_t    *metrics;  /* these and what else is counted */
     ngx_mchost_pg_stat_t         *seen;     /* by pool, what was counted */
+    ngx_uint_t                    passwords;    /* in threads */
     ngx_event_t                   tick;     /* once a second */
 } ngx_http_mchost_worker_t;
 
@@ -140,6 +143,8 @@ typedef enum {
     NGX_HTTP_MCHOST_TOKEN_KEY,          /* mch_ */
     NGX_HTTP_MCHOST_TOKEN_SESSION,      /* mcs_ */
     NGX_HTTP_MCHOST_TOKEN_PLATFORM,     /* mcp_ */
+    NGX_HTTP_MCHOST_TOKEN_INVITE,       /* mci_; no credential, */
+    NGX_HTTP_MCHOST_TOKEN_TICKET,       /* mct_; nor this */
     NGX_HTTP_MCHOST_TOKENS
 } ngx_http_mchost_token_e;
 
@@ -162,7 +167,8 @@ typedef enum {
     NGX_HTTP_MCHOST_SCOPE_AUDIT_READ,
     NGX_HTTP_MCHOST_SCOPE_KEYS,
     NGX_HTTP_MCHOST_SCOPE_MEMBERS,
-    NGX_HTTP_MCHOST_SCOPE_PLATFORM      /* on the platform's own pool */
+    NGX_HTTP_MCHOST_SCOPE_PLATFORM,     /* on the platform's own pool */
+    NGX_HTTP_MCHOST_SCOPE_PUBLIC        /* nobody need be known */
 } ngx_http_mchost_scope_e;
 
 /* Whether a segment asks about the tenant's suspension and limits. */
@@ -182,6 +188,10 @@ ngx_int_t ngx_http_mchost_sha256_hex(const u_char *data, size_t len,
  * when it cannot be a token. */
 ngx_int_t ngx_http_mchost_credential(const ngx_str_t *token,
     ngx_http_mchost_credential_t *cred);
+
+/* The hash of a token of this kind; NGX_DECLINED when it is none. */
+ngx_int_t ngx_http_mchost_token_hash(const ngx_str_t *token,
+    ngx_http_mchost_token_e kind, u_char hash[NGX_HTTP_MCHOST_HASH_LEN]);
 
 /* Makes a new token with this UUID, and its hash. */
 ngx_int_t ngx_http_mchost_token_make(ngx_http_mchost_token_e kind,

@@ -4,15 +4,12 @@
  */
 
 #include "ngx_http_mchost_router.h"
+#include "ngx_http_mchost_password.h"
 
 
 static void ngx_http_mchost_cleanup(void *data);
 static ngx_int_t ngx_http_mchost_no_route(ngx_http_mchost_ctx_t *ctx,
     ngx_uint_t allowed);
-static ngx_uint_t ngx_http_mchost_within_limits(ngx_http_mchost_ctx_t *ctx,
-    ngx_http_mchost_loc_conf_t *mlcf, ngx_int_t *rc);
-static ngx_int_t ngx_http_mchost_unauthorized(ngx_http_mchost_ctx_t *ctx,
-    ngx_uint_t presented);
 static ngx_int_t ngx_http_mchost_read_body(ngx_http_mchost_ctx_t *ctx);
 static void ngx_http_mchost_body_handler(ngx_http_request_t *r);
 static void ngx_http_mchost_wait(ngx_http_mchost_ctx_t *ctx);
@@ -95,6 +92,11 @@ ngx_http_mchost_cleanup(void *data)
     if (ctx->segment) {
         ngx_mchost_pg_detach(ctx->segment);
         ctx->segment = NULL;
+    }
+
+    if (ctx->job) {
+        ngx_http_mchost_password_detach(ctx->job);
+        ctx->job = NULL;
     }
 
     if (ctx->console) {
@@ -215,7 +217,7 @@ ngx_int_t
 ngx_http_mchost_api_handler(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
-    ngx_str_t                    path, token;
+    ngx_str_t                    path;
     ngx_uint_t                   allowed;
     ngx_http_mchost_ctx_t       *ctx;
     ngx_http_mchost_loc_conf_t  *mlcf;
@@ -262,26 +264,7 @@ ngx_http_mchost_api_handler(ngx_http_request_t *r)
                                        "Only application/json is given.");
     }
 
-    rc = ngx_http_mchost_bearer(r, &token);
-
-    if (rc != NGX_OK
-        || ngx_http_mchost_credential(&token, &ctx->credential) != NGX_OK)
-    {
-        return ngx_http_mchost_unauthorized(ctx, rc == NGX_OK);
-    }
-
-    /* operators and tenants do not meet */
-
-    if ((ctx->credential.kind == NGX_HTTP_MCHOST_TOKEN_PLATFORM)
-        != (ctx->route->scope == NGX_HTTP_MCHOST_SCOPE_PLATFORM))
-    {
-        return ngx_http_mchost_problem(r, NGX_HTTP_FORBIDDEN,
-                          ctx->route->scope == NGX_HTTP_MCHOST_SCOPE_PLATFORM
-                          ? "This needs the key of a platform operator."
-                          : "A platform operator's key is of no tenant.");
-    }
-
-    if (!ngx_http_mchost_within_limits(ctx, mlcf, &rc)) {
+    if (!ngx_http_mchost_access(ctx, &rc)) {
         return rc;
     }
 
@@ -321,26 +304,6 @@ ngx_http_mchost_api_handler(ngx_http_request_t *r)
 }
 
 
-/* 1, or 0: 429 has been sent, and *rc is what to finalize with. */
-
-static ngx_uint_t
-ngx_http_mchost_within_limits(ngx_http_mchost_ctx_t *ctx,
-    ngx_http_mchost_loc_conf_t *mlcf, ngx_int_t *rc)
-{
-    ngx_http_mchost_limit_check(&ctx->credential, mlcf->rates, &ctx->verdict);
-
-    if (ctx->verdict.retry == 0) {
-        return 1;
-    }
-
-    *rc = ngx_http_mchost_problem(ctx->request, NGX_HTTP_TOO_MANY_REQUESTS,
-                                  ctx->verdict.name[0] == 't'
-                                  ? "The tenant has made too many requests."
-                                  : "This key has made too many requests.");
-    return 0;
-}
-
-
 static ngx_int_t
 ngx_http_mchost_no_route(ngx_http_mchost_ctx_t *ctx, ngx_uint_t allowed)
 {
@@ -371,7 +334,7 @@ ngx_http_mchost_no_route(ngx_http_mchost_ctx_t *ctx, ngx_uint_t allowed)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_mchost_unauthorized(ngx_http_mchost_ctx_t *ctx, ngx_uint_t presented)
 {
     ngx_str_t            value;
@@ -508,7 +471,11 @@ ngx_http_mchost_segment(ngx_http_mchost_ctx_t *ctx)
     if (ctx->route->scope == NGX_HTTP_MCHOST_SCOPE_PLATFORM) {
         gate = NGX_HTTP_MCHOST_GATE_NONE;
 
-    } else if (ctx->route->method != NGX_HTTP_GET) {
+    } else if (ctx->route->method != NGX_HTTP_GET
+               && ctx->route->scope != NGX_HTTP_MCHOST_SCOPE_ANY)
+    {
+        /* one's own session and password are nobody else's business */
+
         gate = NGX_HTTP_MCHOST_GATE_WRITE;
 
     } else {
@@ -525,6 +492,13 @@ ngx_http_mchost_segment(ngx_http_mchost_ctx_t *ctx)
     }
 
     return seg;
+}
+
+
+ngx_mchost_pg_segment_t *
+ngx_http_mchost_open_segment(ngx_http_mchost_ctx_t *ctx)
+{
+    return ngx_mchost_pg_segment(ctx->pool, ngx_http_mchost_pg_handler, ctx);
 }
 
 
@@ -644,6 +618,11 @@ ngx_http_mchost_answered(ngx_http_mchost_ctx_t *ctx,
     ctx->asked = 1;
     ctx->pg_time += reply->time;
     ctx->pg_queue_time += reply->queue_time;
+
+    if (ctx->route->scope == NGX_HTTP_MCHOST_SCOPE_PUBLIC) {
+        return reply->status == NGX_MCHOST_PG_OK
+               ? ctx->step(ctx, reply) : ngx_http_mchost_pg_failed(ctx, reply);
+    }
 
     auth = ngx_http_mchost_auth_read(reply, &ctx->identity);
     ctx->identified = (auth != NGX_HTTP_MCHOST_AUTH_UNKNOWN);

@@ -13,6 +13,8 @@
 
 typedef struct ngx_http_mchost_ctx_s    ngx_http_mchost_ctx_t;
 typedef struct ngx_http_mchost_route_s  ngx_http_mchost_route_t;
+typedef struct ngx_http_mchost_job_s    ngx_http_mchost_job_t;
+typedef struct ngx_http_mchost_login_s  ngx_http_mchost_login_t;
 
 /* A step of a request returns what the request is to be finalized with
  * (NGX_AGAIN too: output is pending then), or this when it waits for another
@@ -39,6 +41,8 @@ struct ngx_http_mchost_ctx_s {
     ngx_mchost_pg_pool_t           *pool;
     ngx_mchost_pg_segment_t        *segment;    /* submitted, not answered */
     ngx_http_mchost_step_pt         step;       /* what its answer goes to */
+    ngx_http_mchost_login_t        *login;      /* who wants to log in */
+    ngx_http_mchost_job_t          *job;        /* a password in a thread */
     ngx_http_mchost_console_t      *console;    /* sent, not answered */
     ngx_uint_t                      tries;
 
@@ -71,6 +75,10 @@ ngx_http_mchost_ctx_t *ngx_http_mchost_ctx_find(ngx_http_request_t *r);
 
 /* A segment that begins with authentication for the route's role, or NULL. */
 ngx_mchost_pg_segment_t *ngx_http_mchost_segment(ngx_http_mchost_ctx_t *ctx);
+
+/* An empty one, for a public route: nobody is authenticated in it. */
+ngx_mchost_pg_segment_t *ngx_http_mchost_open_segment(
+    ngx_http_mchost_ctx_t *ctx);
 
 /* Adds the statement and submits; step gets the reply when the caller is who
  * it says, may do this, and no statement failed: everything else is answered
@@ -154,6 +162,20 @@ ngx_table_elt_t *ngx_http_mchost_header_in(ngx_http_request_t *r,
 /* The reconciler may look at this server now. */
 void ngx_http_mchost_wake(ngx_http_mchost_ctx_t *ctx, const char *server,
     size_t len);
+
+/* -- ngx_http_mchost_access.c -- */
+
+/* Finds the request's credential. 1, or 0: a problem has been sent, and *rc is
+ * what to finalize with. */
+ngx_uint_t ngx_http_mchost_access(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc);
+
+/* What a session's page shows with its changes. */
+ngx_int_t ngx_http_mchost_csrf_token(const ngx_str_t *token,
+    u_char csrf[NGX_HTTP_MCHOST_HASH_LEN]);
+
+/* 401; presented: there was a token. */
+ngx_int_t ngx_http_mchost_unauthorized(ngx_http_mchost_ctx_t *ctx,
+    ngx_uint_t presented);
 
 /* -- ngx_http_mchost_reply.c -- */
 
@@ -288,6 +310,23 @@ ngx_int_t ngx_http_mchost_platform_key_list(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_platform_key_create(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_platform_key_delete(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_platform_stats(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_member_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_member_get(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_member_invite(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_member_update(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_member_delete(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_member_accept(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_session_login(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_session_list(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_session_delete(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_me_password(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_totp_begin(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_totp_set(ngx_http_mchost_ctx_t *ctx);
+
+/* Tries to log in, by address of mail (or NULL) and of the network. 1, or 0:
+ * 429 has been sent, and *rc is what to finalize with. */
+ngx_uint_t ngx_http_mchost_login_limit(ngx_http_mchost_ctx_t *ctx,
+    const ngx_str_t *email, ngx_int_t *rc);
 
 /* -- ngx_http_mchost_api_quota.c -- */
 

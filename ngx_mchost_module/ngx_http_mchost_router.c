@@ -297,7 +297,77 @@ const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
       "GET /platform/stats",
       NGX_HTTP_MCHOST_SCOPE_PLATFORM,
       NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
-      ngx_http_mchost_platform_stats }
+      ngx_http_mchost_platform_stats },
+
+    { NGX_HTTP_GET, "members", "GET /members",
+      NGX_HTTP_MCHOST_SCOPE_MEMBERS,
+      NGX_HTTP_MCHOST_BODY_NONE, "limit after", NULL,
+      ngx_http_mchost_member_list },
+
+    { NGX_HTTP_POST, "members", "POST /members",
+      NGX_HTTP_MCHOST_SCOPE_MEMBERS,
+      NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_member_invite },
+
+    { NGX_HTTP_POST, "members/accept", "POST /members/accept",
+      NGX_HTTP_MCHOST_SCOPE_PUBLIC,
+      NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_member_accept },
+
+    { NGX_HTTP_GET, "members/{id}", "GET /members/{id}",
+      NGX_HTTP_MCHOST_SCOPE_MEMBERS,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_member_get },
+
+    { NGX_HTTP_PATCH, "members/{id}", "PATCH /members/{id}",
+      NGX_HTTP_MCHOST_SCOPE_MEMBERS,
+      NGX_HTTP_MCHOST_BODY_MERGE_PATCH, "", NULL,
+      ngx_http_mchost_member_update },
+
+    { NGX_HTTP_DELETE, "members/{id}", "DELETE /members/{id}",
+      NGX_HTTP_MCHOST_SCOPE_MEMBERS,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_member_delete },
+
+    { NGX_HTTP_GET, "sessions", "GET /sessions",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
+      NGX_HTTP_MCHOST_BODY_NONE, "limit after", NULL,
+      ngx_http_mchost_session_list },
+
+    { NGX_HTTP_POST, "sessions", "POST /sessions",
+      NGX_HTTP_MCHOST_SCOPE_PUBLIC,
+      NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_session_login },
+
+    { NGX_HTTP_DELETE, "sessions/current", "DELETE /sessions/current",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_session_delete },
+
+    { NGX_HTTP_DELETE, "sessions/{id}", "DELETE /sessions/{id}",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_session_delete },
+
+    { NGX_HTTP_POST, "me/password", "POST /me/password",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
+      NGX_HTTP_MCHOST_BODY_JSON, "", NULL,
+      ngx_http_mchost_me_password },
+
+    { NGX_HTTP_POST, "me/totp", "POST /me/totp",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_totp_begin },
+
+    { NGX_HTTP_POST, "me/totp/enable", "POST /me/totp/enable",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
+      NGX_HTTP_MCHOST_BODY_JSON, "", "enable",
+      ngx_http_mchost_totp_set },
+
+    { NGX_HTTP_POST, "me/totp/disable", "POST /me/totp/disable",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
+      NGX_HTTP_MCHOST_BODY_JSON, "", "disable",
+      ngx_http_mchost_totp_set }
 };
 
 

@@ -129,6 +129,7 @@ worker_processes %WORKERS%;
 pid %DIR%/nginx.pid;
 error_log %DIR%/error.log %LOG_LEVEL%;
 worker_shutdown_timeout 10s;
+thread_pool default threads=2 max_queue=64;
 %MAIN%
 events { worker_connections %WORKER_CONNECTIONS%; }
 http {
