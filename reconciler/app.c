@@ -6,118 +6,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "app.h"
 #include "clock.h"
+#include "engine_kube.h"
 #include "engine_podman.h"
 #include "log.h"
 
 #define SERVERS_MAX     100000
-#define STRANGERS_MAX   100000
 #define PAGE            "500"
 #define DIRTY           "1000"
 #define WATCH_MS        1000
+#define PATIENCE_TICKS  15          /* of watch: then Kubernetes is looked at
+                                     * without the rows */
 #define BACKOFF_MS      200
 #define BACKOFF_MAX_MS  60000
 #define ID_ZERO         "00000000-0000-0000-0000-000000000000"
-
-
-/* -- strangers -- */
-
-/* The id of a pod that no record belongs to. */
-typedef struct {
-    mc_app_t  *app;
-    bool       looking;
-    bool       reported;
-    char       id[MC_UUID_LEN + 1];
-} stranger_t;
-
-
-static void
-stranger_forget(stranger_t *s)
-{
-    mc_metrics.orphans -= s->reported;
-    mc_map_remove(s->app->strangers, s->id);
-    free(s);
-}
-
-
-static void
-on_stranger(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
-{
-    stranger_t  *s = data;
-
-    s->looking = false;
-    if (err != NULL || obs->pod == MC_POD_ABSENT
-        || mc_map_get(s->app->records, s->id) != NULL)
-    {
-        stranger_forget(s);         /* the last of a deleted one, for example */
-        return;
-    }
-    if (!s->reported) {
-        s->reported = true;
-        mc_metrics.orphans++;
-        mc_log(MC_LOG_WARN, "the engine has a pod of a server that the database "
-               "does not know; it is left as it is", "server", s->id, NULL);
-    }
-}
-
-
-/* Only when every row is known it is certain that there is none. */
-static void
-look_at_stranger(void *value, void *data)
-{
-    stranger_t   *s = value;
-    mc_app_t     *app = data;
-    char          no_name[] = "";
-    mc_server_t   server = { .name = no_name, .ns = "", .uid = "" };
-
-    if (s->looking || !app->synced) {
-        return;
-    }
-    if (mc_map_get(app->records, s->id) != NULL) {
-        stranger_forget(s);
-        return;
-    }
-    s->looking = true;
-    strcpy(server.id, s->id);
-    app->engine->ops->observe(app->engine, &server, on_stranger, s);
-}
-
-
-/* A pod of ours for which there is no row: reported once, and left alone. */
-static void
-note_stranger(mc_app_t *app, const char *id)
-{
-    stranger_t  *s = mc_map_get(app->strangers, id);
-
-    if (s == NULL) {
-        if (strlen(id) != MC_UUID_LEN
-            || mc_map_size(app->strangers) >= STRANGERS_MAX
-            || (s = calloc(1, sizeof(*s))) == NULL)
-        {
-            return;
-        }
-        s->app = app;
-        strcpy(s->id, id);
-        if (mc_map_put(app->strangers, s->id, s) != 0) {
-            free(s);
-            return;
-        }
-    }
-    look_at_stranger(s, app);
-}
-
-
-/* The row of a stranger has come: a restored dump, for example. */
-static void
-known_now(mc_app_t *app, const char *id)
-{
-    stranger_t  *s = mc_map_get(app->strangers, id);
-
-    if (s != NULL && !s->looking) {
-        stranger_forget(s);
-    }
-}
 
 
 /* -- records -- */
@@ -147,16 +51,18 @@ mc_app_record(mc_app_t *app, const char *tenant, const char *id)
         return NULL;
     }
     mc_metrics.servers++;
-    known_now(app, id);
+    mc_strangers_known(app, id);
     return rec;
 }
 
 
 static void
-record_free(mc_record_t *rec)
+record_free(mc_app_t *app, mc_record_t *rec)
 {
     mc_probe_stop(rec);
     mc_logs_stop(rec);
+    mc_talk_forget(app, rec);
+    mc_lifecycle_forget(rec);
     mc_metrics.servers--;
     if (rec->ready) {
         mc_metrics.servers_ready--;
@@ -173,11 +79,33 @@ void
 mc_app_forget(mc_app_t *app, mc_record_t *rec)
 {
     mc_map_remove(app->records, rec->id);
-    record_free(rec);
+    record_free(app, rec);
 }
 
 
 /* -- the queue -- */
+
+/* A record may be forgotten while its resource comes again. */
+static mc_record_t *
+revive(mc_app_t *app, const char *id)
+{
+    mc_arena_t   *arena = app->kubernetes ? mc_arena_create() : NULL;
+    mc_record_t  *rec = NULL;
+    mc_server_t   s;
+    mc_json_t    *status;
+    int64_t       generation;
+
+    if (arena != NULL
+        && mc_engine_kube_resource(app->engine, id, arena, &s, &status,
+                                   &generation) == 1
+        && (rec = mc_app_record(app, s.tenant_id, id)) != NULL)
+    {
+        rec->resource = true;
+    }
+    mc_arena_destroy(arena);
+    return rec;
+}
+
 
 static void
 on_dispatch(uv_timer_t *timer)
@@ -191,6 +119,9 @@ on_dispatch(uv_timer_t *timer)
            && (key = mc_workqueue_get(app->queue, mc_clock_mono_ms())) != NULL)
     {
         rec = mc_map_get(app->records, key);
+        if (rec == NULL) {
+            rec = revive(app, key);
+        }
         if (rec != NULL) {
             mc_lifecycle_begin(app, rec);
         } else {
@@ -260,12 +191,35 @@ enqueue_row(mc_app_t *app, const PGresult *res, int i, mc_priority_t prio)
         return;
     }
     rec = mc_app_record(app, tenant, id);
-    if (rec != NULL) {
+    if (rec != NULL && !rec->resource) {
+        mc_lifecycle_adopt(app, rec, res, i);
         mc_app_enqueue(app, rec->id, prio);
     } else {
         mc_log(MC_LOG_ERROR, "the server cannot be looked after: its id belongs "
-               "to another tenant's", "server", id, "tenant", tenant, NULL);
+               "to another one", "server", id, "tenant", tenant, NULL);
     }
+}
+
+
+/* Now the engine may tell what is missing, and what is too much. */
+static void
+start_engine(mc_app_t *app)
+{
+    if (app->kubernetes && !app->engine_started) {
+        app->engine_started = true;
+        mc_engine_kube_start(app->engine);
+    }
+}
+
+
+static void
+rows_known(mc_app_t *app)
+{
+    app->synced = true;
+    mc_log(MC_LOG_INFO, "all servers are known", "servers",
+           MC_LOG_NUM(mc_map_size(app->records)), NULL);
+    start_engine(app);
+    mc_strangers_look(app);
 }
 
 
@@ -292,10 +246,7 @@ on_page(void *data, const PGresult *res, const char *error)
     }
     if (n < atoi(PAGE)) {
         if (!app->synced) {
-            app->synced = true;
-            mc_log(MC_LOG_INFO, "all servers are known", "servers",
-                   MC_LOG_NUM(mc_map_size(app->records)), NULL);
-            mc_map_each(app->strangers, look_at_stranger, app);
+            rows_known(app);
         }
         return;
     }
@@ -441,10 +392,60 @@ on_hint(void *data, const char *server_id)
     }
     rec = mc_map_get(app->records, server_id);
     if (rec == NULL) {
-        note_stranger(app, server_id);
+        mc_strangers_note(app, server_id);
         return;
     }
     mc_app_enqueue(app, rec->id, MC_WORKQUEUE_NORMAL);
+}
+
+
+/* A MinecraftServer that is its own source came, changed, or went. */
+static void
+on_resource(void *data, const char *tenant, const char *server_id)
+{
+    mc_app_t     *app = data;
+    mc_record_t  *rec = mc_map_get(app->records, server_id);
+
+    if (app->stopping) {
+        return;
+    }
+    if (rec == NULL) {
+        rec = mc_app_record(app, tenant, server_id);
+        if (rec == NULL) {
+            return;                 /* the next compare of all tells it again */
+        }
+        rec->resource = true;
+
+    } else if (!rec->resource) {
+        mc_log(MC_LOG_ERROR, "a MinecraftServer has the id of a server in the "
+               "database; it is left alone", "server", server_id, NULL);
+        return;
+    }
+    memcpy(rec->tenant, tenant, MC_UUID_LEN);   /* the namespace's may change */
+    mc_app_enqueue(app, rec->id, MC_WORKQUEUE_NORMAL);
+}
+
+
+static void
+on_listed(void *data)
+{
+    mc_app_t  *app = data;
+
+    app->listed = true;
+    if (!app->stopping) {
+        enqueue_all(app);
+        mc_strangers_look(app);
+    }
+}
+
+
+static const mc_server_t *
+on_wanted(void *data, const char *server_id)
+{
+    mc_app_t           *app = data;
+    const mc_record_t  *rec = mc_map_get(app->records, server_id);
+
+    return rec != NULL && rec->loaded && !rec->orphan ? &rec->row.server : NULL;
 }
 
 
@@ -455,6 +456,9 @@ on_watch(uv_timer_t *timer)
     mc_app_t  *app = timer->data;
     bool       up = app->engine->ops->ready(app->engine);
 
+    if (!app->engine_started && ++app->ticks == PATIENCE_TICKS) {
+        start_engine(app);
+    }
     mc_metrics.engine_up = up;
     if (up == app->engine_up) {
         return;
@@ -495,7 +499,7 @@ create_queue(const mc_config_t *conf)
 
 
 static mc_engine_t *
-create_engine(mc_app_t *app, const mc_config_t *conf)
+create_podman(mc_app_t *app, const mc_config_t *conf, char *err, size_t errlen)
 {
     mc_podman_conf_t  podman = {
         .socket = conf->podman_socket, .demo_image = conf->demo_image,
@@ -505,7 +509,33 @@ create_engine(mc_app_t *app, const mc_config_t *conf)
         .network = conf->podman_network
     };
 
+    snprintf(err, errlen, "out of memory");
     return mc_engine_podman_create(app->loop, &podman, on_hint, app);
+}
+
+
+static mc_engine_t *
+create_kubernetes(mc_app_t *app, const mc_config_t *conf, char *err,
+    size_t errlen)
+{
+    mc_kube_engine_handlers_t  handlers = {
+        .hint = on_hint, .resource = on_resource, .synced = on_listed,
+        .wanted = on_wanted, .data = app
+    };
+    mc_kube_engine_conf_t      kube = {
+        .client = {
+            .kubeconfig = conf->kubeconfig, .context = conf->kube_context,
+            .qps = (unsigned) conf->kube_qps, .burst = (unsigned) conf->kube_burst
+        },
+        .ns = conf->kube_namespace, .ns_prefix = conf->kube_namespace_prefix,
+        .demo_image = conf->demo_image, .instance = app->instance
+    };
+    char                       host[48] = "";
+
+    gethostname(host, sizeof(host) - 1);
+    snprintf(app->instance, sizeof(app->instance), "%s-%ld", host,
+             (long) getpid());
+    return mc_engine_kube_create(app->loop, &kube, &handlers, err, errlen);
 }
 
 
@@ -523,6 +553,34 @@ create_bus(mc_app_t *app, const mc_config_t *conf)
 }
 
 
+/* Engine, database and Redis; the last two as far as they are wanted. */
+static int
+open_all(mc_app_t *app, const mc_config_t *conf, char *err, size_t errlen)
+{
+    app->engine = app->kubernetes ? create_kubernetes(app, conf, err, errlen)
+                                  : create_podman(app, conf, err, errlen);
+    if (app->engine == NULL) {
+        return -1;
+    }
+    if (conf->database_url[0] != '\0') {
+        app->store = mc_store_create(app->loop, conf->database_url, store_changed,
+                                     app);
+        if (app->store == NULL) {
+            snprintf(err, errlen, "out of memory");
+            return -1;
+        }
+    }
+    if (conf->redis_url[0] != '\0') {
+        app->bus = create_bus(app, conf);
+        if (app->bus == NULL) {
+            snprintf(err, errlen, "redis_url or redis_prefix cannot be used");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+
 int
 mc_app_start(mc_app_t *app, uv_loop_t *loop, const mc_config_t *conf, char *err,
     size_t errlen)
@@ -535,22 +593,24 @@ mc_app_start(mc_app_t *app, uv_loop_t *loop, const mc_config_t *conf, char *err,
     start_timer(app, &app->resync, on_resync, conf->resync_ms);
     start_timer(app, &app->watch, NULL, 0);
 
+    app->kubernetes = mc_config_on_kubernetes(conf);
     app->records = mc_map_create();
     app->strangers = mc_map_create();
+    app->zones = mc_map_create();
     app->queue = create_queue(conf);
-    app->engine = app->queue == NULL ? NULL : create_engine(app, conf);
-    app->store = app->engine == NULL ? NULL
-                 : mc_store_create(loop, conf->database_url, store_changed, app);
-    app->bus = app->store == NULL ? NULL : create_bus(app, conf);
-
-    if (app->records == NULL || app->strangers == NULL || app->bus == NULL) {
-        snprintf(err, errlen, app->store == NULL ? "out of memory"
-                 : "redis_url or redis_prefix cannot be used");
+    snprintf(err, errlen, "out of memory");
+    if (app->records == NULL || app->strangers == NULL || app->zones == NULL
+        || app->queue == NULL || open_all(app, conf, err, errlen) != 0)
+    {
         return -1;
     }
+
     app->engine_up = true;
     mc_metrics.engine_up = 1;
     uv_timer_start(&app->watch, on_watch, WATCH_MS, WATCH_MS);
+    if (app->store == NULL) {
+        rows_known(app);                /* there are none */
+    }
     return 0;
 }
 
@@ -593,6 +653,7 @@ mc_app_stop(mc_app_t *app)
     if (app->engine != NULL) {
         app->engine->ops->destroy(app->engine);
     }
+    mc_talk_abandon(app);
     mc_lifecycle_abandon(app);
 
     uv_close((uv_handle_t *) &app->dispatch, NULL);
@@ -605,16 +666,7 @@ mc_app_stop(mc_app_t *app)
 static void
 free_record(void *value, void *data)
 {
-    (void) data;
-    record_free(value);
-}
-
-
-static void
-free_stranger(void *value, void *data)
-{
-    (void) data;
-    free(value);
+    record_free(data, value);
 }
 
 
@@ -622,12 +674,10 @@ void
 mc_app_free(mc_app_t *app)
 {
     if (app->records != NULL) {
-        mc_map_each(app->records, free_record, NULL);
+        mc_map_each(app->records, free_record, app);
         mc_map_destroy(app->records);
     }
-    if (app->strangers != NULL) {
-        mc_map_each(app->strangers, free_stranger, NULL);
-        mc_map_destroy(app->strangers);
-    }
+    mc_strangers_free(app);
+    mc_lifecycle_zones_free(app);
     mc_workqueue_destroy(app->queue);
 }

@@ -12,6 +12,7 @@
 #include "engine.h"
 #include "map.h"
 #include "plan.h"
+#include "rcon.h"
 #include "store.h"
 #include "workqueue.h"
 
@@ -22,20 +23,23 @@ typedef struct mc_deed_s    mc_deed_t;
 typedef struct mc_command_s mc_command_t;
 typedef struct mc_probe_s   mc_probe_t;
 typedef struct mc_follow_s  mc_follow_t;
+typedef struct mc_talk_s    mc_talk_t;
 
 struct mc_app_s {
     uv_loop_t            *loop;
     const mc_config_t    *conf;
-    mc_store_t           *store;
-    mc_bus_t             *bus;
+    mc_store_t           *store;        /* NULL: no database is wanted */
+    mc_bus_t             *bus;          /* NULL: nor Redis */
     mc_engine_t          *engine;
     mc_workqueue_t       *queue;
     mc_map_t             *records;      /* by server id */
-    mc_map_t             *strangers;    /* ids of pods without a record */
+    mc_map_t             *strangers;    /* ids that have no record */
     mc_pass_t            *passes;       /* under way */
     mc_deed_t            *deeds;        /* actions under way */
     mc_command_t         *commands;     /* console commands under way */
     unsigned              n_commands;
+    mc_talk_t            *talks;        /* with consoles, under way */
+    mc_map_t             *zones;        /* time zones by name */
 
     uv_timer_t            dispatch;     /* the workqueue's next key */
     uv_timer_t            poll;         /* dirty rows */
@@ -46,16 +50,29 @@ struct mc_app_s {
     char                  page_tenant[MC_UUID_LEN + 1], page_id[MC_UUID_LEN + 1];
     bool                  polling;
     bool                  synced;       /* all rows were read once */
+    char                  instance[80]; /* of this process, for Events */
+    bool                  kubernetes;   /* is the engine */
+    bool                  listed;       /* the engine knows all there is */
+    bool                  engine_started;
+    unsigned              ticks;        /* of watch, until then */
     bool                  engine_up;
     bool                  stopping;     /* begins no new pass */
     void                (*drained)(mc_app_t *app);  /* stopping, last pass over */
 };
+
+/* What of a spec a console can change, as it was at some time. */
+typedef struct {
+    mc_arena_t  *arena;
+    mc_json_t   *spec;              /* NULL: not known */
+} mc_memory_t;
 
 /* One server: the row as last read, and what is remembered beside it. */
 struct mc_record_s {
     char              id[MC_UUID_LEN + 1];
     char              tenant[MC_UUID_LEN + 1];
 
+    bool              resource;         /* row stands for a MinecraftServer
+                                         * that is its own source */
     mc_arena_t       *arena;            /* of row */
     mc_row_t          row;
     bool              loaded;
@@ -66,6 +83,9 @@ struct mc_record_s {
     bool              observed;         /* obs is what the engine said last */
     int64_t           run_ms;           /* start of the pod that facts speak of */
     mc_facts_t        facts;
+    mc_memory_t       made;             /* what the pod was made from */
+    mc_memory_t       game;             /* what the running game goes by */
+    bool              rcon_away;        /* RCON of this pod is out of reach */
     bool              ready;            /* as counted in the metrics */
 
     mc_probe_t       *probe;
@@ -98,11 +118,24 @@ void mc_app_kick(mc_app_t *app);
 mc_record_t *mc_app_record(mc_app_t *app, const char *tenant, const char *id);
 void mc_app_forget(mc_app_t *app, mc_record_t *rec);
 
+/* -- strangers.c -- */
+
+/* The engine has something of a server that has no record. */
+void mc_strangers_note(mc_app_t *app, const char *id);
+/* Everything is known now that can be: whoever is still one is reported. */
+void mc_strangers_look(mc_app_t *app);
+/* It has a record now: a restored dump, for example. */
+void mc_strangers_known(mc_app_t *app, const char *id);
+void mc_strangers_free(mc_app_t *app);
+
 /* -- lifecycle.c: one pass over one server -- */
 
 /* Reads, observes, plans, acts, and again until nothing is left to do now;
  * then the key is done. */
 void mc_lifecycle_begin(mc_app_t *app, mc_record_t *rec);
+/* Takes over a row of a page for a record that has none yet. */
+void mc_lifecycle_adopt(mc_app_t *app, mc_record_t *rec, const PGresult *res,
+    int i);
 /* Frees the passes that the end of the process cut off. */
 void mc_lifecycle_abandon(mc_app_t *app);
 
@@ -113,6 +146,36 @@ void mc_lifecycle_act(mc_app_t *app, mc_record_t *rec, const mc_plan_t *plan,
     mc_action_t action, mc_engine_done_pt done, void *data);
 /* Frees the actions that the end of the process cut off. */
 void mc_lifecycle_act_abandon(mc_app_t *app);
+
+/* -- lifecycle_facts.c -- */
+
+/* The pod is being made from the present spec; known false: nobody can tell
+ * whether from this one or the one before. */
+void mc_lifecycle_made(mc_record_t *rec, bool known);
+/* What the running game goes by, of what hot.h is about; NULL: not known. */
+const mc_json_t *mc_lifecycle_goes_by(const mc_record_t *rec);
+/* It goes by the present spec now. */
+void mc_lifecycle_told(mc_record_t *rec);
+void mc_lifecycle_forget(mc_record_t *rec);
+/* Whether an update window can be understood here; true without one. */
+bool mc_lifecycle_window_good(mc_app_t *app, const mc_record_t *rec);
+void mc_lifecycle_zones_free(mc_app_t *app);
+
+/* -- talk.c -- */
+
+/* Runs one command on the console of a running server: over RCON, or through
+ * the engine where that cannot be reached. The callback comes once, from the
+ * loop. NULL: no memory, or there is no console. */
+mc_talk_t *mc_talk(mc_app_t *app, mc_record_t *rec, const char *command,
+    uint64_t timeout_ms, mc_rcon_pt cb, void *data);
+/* Gives up; the callback does not come any more. Not after the callback. */
+void mc_talk_cancel(mc_talk_t *talk);
+/* Whether there is a console to talk to. */
+bool mc_talk_possible(const mc_app_t *app, const mc_record_t *rec);
+/* The record is about to be freed. */
+void mc_talk_forget(mc_app_t *app, const mc_record_t *rec);
+/* Frees what the engine did not answer before it was destroyed. */
+void mc_talk_abandon(mc_app_t *app);
 
 /* -- probe.c: status pings -- */
 

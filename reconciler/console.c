@@ -1,5 +1,5 @@
 /*
- * Console commands: from Redis, over RCON, and the answer back.
+ * Console commands: from Redis, to the game, and the answer back.
  */
 
 #include <stdio.h>
@@ -8,7 +8,6 @@
 #include "app.h"
 #include "clock.h"
 #include "log.h"
-#include "rcon.h"
 
 #define AT_ONCE_MAX     64
 #define TIMEOUT_MAX_MS  30000
@@ -16,7 +15,7 @@
 struct mc_command_s {
     mc_command_t  *next, **prev;    /* in app->commands */
     mc_app_t      *app;
-    mc_rcon_t     *rcon;
+    mc_talk_t     *talk;
     char           id[MC_UUID_LEN + 1];
 };
 
@@ -88,21 +87,16 @@ on_output(void *data, mc_rcon_status_t status, const char *output, size_t len,
 
 
 static void
-run(mc_app_t *app, const mc_record_t *rec, const mc_bus_command_t *request,
+run(mc_app_t *app, mc_record_t *rec, const mc_bus_command_t *request,
     int64_t left_ms)
 {
-    const mc_observed_t  *obs = &rec->obs;
-    mc_command_t         *cmd = calloc(1, sizeof(*cmd));
-    char                  password[65];
+    mc_command_t  *cmd = calloc(1, sizeof(*cmd));
 
     if (cmd != NULL) {
-        mc_rcon_password(rec->id, password);
-        cmd->rcon = mc_rcon_exec(app->loop, obs->rcon_host, obs->rcon_port,
-                                 password, request->line, (uint64_t) left_ms,
-                                 on_output, cmd);
-        explicit_bzero(password, sizeof(password));
+        cmd->talk = mc_talk(app, rec, request->line, (uint64_t) left_ms,
+                            on_output, cmd);
     }
-    if (cmd == NULL || cmd->rcon == NULL) {
+    if (cmd == NULL || cmd->talk == NULL) {
         free(cmd);
         refuse(app, request->id, "unavailable", "out of memory");
         return;
@@ -124,7 +118,7 @@ void
 mc_console_abandon(mc_app_t *app)
 {
     while (app->commands != NULL) {
-        mc_rcon_cancel(app->commands->rcon);
+        mc_talk_cancel(app->commands->talk);
         refuse(app, app->commands->id, "unavailable",
                "the reconciler is being stopped");
         command_free(app->commands);
@@ -135,8 +129,8 @@ mc_console_abandon(mc_app_t *app)
 void
 mc_console_command(mc_app_t *app, const mc_bus_command_t *cmd)
 {
-    const mc_record_t  *rec = mc_map_get(app->records, cmd->server);
-    int64_t             left = cmd->deadline_ms - mc_clock_wall_ms();
+    mc_record_t  *rec = mc_map_get(app->records, cmd->server);
+    int64_t       left = cmd->deadline_ms - mc_clock_wall_ms();
 
     if (left <= 0) {
         mc_metrics.commands_expired++;
@@ -151,7 +145,7 @@ mc_console_command(mc_app_t *app, const mc_bus_command_t *cmd)
     {
         refuse(app, cmd->id, "unavailable", "the server is not known yet");
 
-    } else if (rec->obs.pod != MC_POD_RUNNING || rec->obs.rcon_host[0] == '\0') {
+    } else if (!mc_talk_possible(app, rec)) {
         refuse(app, cmd->id, "not_running", "the server is not running");
 
     } else if (app->n_commands >= AT_ONCE_MAX) {

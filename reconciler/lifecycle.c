@@ -8,32 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "app.h"
 #include "clock.h"
+#include "lifecycle_private.h"
 #include "log.h"
-#include "status.h"
 
 #define ROUNDS_MAX       12         /* looks in one pass */
 #define ENGINE_RETRY_MS  3000
 #define STATUS_RETRY_MS  5000
-#define STATUS_MAX       (64 * 1024)
-
-struct mc_pass_s {
-    mc_pass_t    *next, **prev;
-    mc_app_t     *app;
-    mc_record_t  *rec;
-    mc_arena_t   *arena;
-    mc_plan_t     plan;
-    unsigned      at;               /* index of the action under way */
-    unsigned      rounds;
-    int64_t       begun_ms;         /* monotonic */
-    mc_json_t    *status;           /* being written */
-    char         *text;             /* the same as text */
-    int64_t       generation;       /* that the status speaks of */
-    bool          finalizing;
-    bool          engine_failed;
-    bool          unsaved;          /* the database did not take the status */
-};
 
 static void observe(mc_pass_t *pass);
 static void act_next(mc_pass_t *pass);
@@ -109,39 +90,7 @@ mc_lifecycle_abandon(mc_app_t *app)
 }
 
 
-/* -- the row -- */
-
-/* What a stored status tells about the time before this process. */
-static void
-seed_facts(mc_record_t *rec)
-{
-    mc_state_t  state = mc_status_state(rec->row.status);
-
-    rec->facts.players = -1;
-    rec->facts.stopped = state == MC_STATE_STOPPING || state == MC_STATE_STOPPED
-                         || state == MC_STATE_HIBERNATED
-                         || state == MC_STATE_DELETING;
-}
-
-
-static void
-check_spec(mc_record_t *rec, mc_arena_t *arena)
-{
-    mc_facts_t  *f = &rec->facts;
-
-    if (rec->checked == rec->row.server.generation) {
-        return;
-    }
-    f->blocked_reason[0] = '\0';
-    f->blocked_message[0] = '\0';
-    if (!rec->row.server.deleted) {
-        mc_store_check(&rec->row.server, arena, f->blocked_reason,
-                       sizeof(f->blocked_reason), f->blocked_message,
-                       sizeof(f->blocked_message));
-    }
-    rec->checked = rec->row.server.generation;
-}
-
+/* -- the source -- */
 
 /* A row that is gone without a tombstone: a restored dump, or the wrong
  * database. Nothing of the server is touched. */
@@ -150,8 +99,8 @@ vanished(mc_pass_t *pass)
 {
     mc_record_t  *rec = pass->rec;
 
-    if (!rec->loaded) {
-        finish_and_forget(pass);            /* it never was one of ours */
+    if (!rec->loaded || rec->resource) {
+        finish_and_forget(pass);            /* it is not, or no more, one of ours */
         return;
     }
     if (!rec->orphan) {
@@ -166,64 +115,50 @@ vanished(mc_pass_t *pass)
 }
 
 
-static int
-adopt_row(mc_pass_t *pass, const PGresult *res)
+static void
+check_spec(mc_pass_t *pass)
 {
     mc_record_t  *rec = pass->rec;
-    mc_arena_t   *arena = mc_arena_create();
-    mc_row_t      row;
+    mc_facts_t   *f = &rec->facts;
 
-    if (arena == NULL || mc_store_row(res, 0, arena, &row) != 0) {
-        mc_arena_destroy(arena);
-        return -1;
+    if (rec->checked == rec->row.server.generation) {
+        return;
     }
-
-    mc_arena_destroy(rec->arena);
-    rec->arena = arena;
-    rec->row = row;
-    if (!rec->loaded) {
-        rec->loaded = true;
-        seed_facts(rec);
+    f->blocked_reason[0] = '\0';
+    f->blocked_message[0] = '\0';
+    if (!rec->row.server.deleted) {
+        mc_store_check(&rec->row.server, pass->arena, f->blocked_reason,
+                       sizeof(f->blocked_reason), f->blocked_message,
+                       sizeof(f->blocked_message));
     }
-    if (rec->orphan) {
-        rec->orphan = false;
-        mc_metrics.orphans--;
+    if (!mc_lifecycle_window_good(pass->app, rec)) {
+        mc_log(MC_LOG_WARN, "the server's updateWindow cannot be understood: it "
+               "will never open", "server", rec->id, NULL);
     }
-    return 0;
+    rec->checked = rec->row.server.generation;
 }
 
 
-static void
-on_row(void *data, const PGresult *res, const char *error)
+void
+mc_lifecycle_loaded(mc_pass_t *pass, mc_source_t result)
 {
-    mc_pass_t    *pass = data;
-    mc_record_t  *rec = pass->rec;
-
-    if (res == NULL) {
-        mc_log(MC_LOG_DEBUG, "the server's row could not be read", "server",
-               rec->id, "error", error, NULL);
-        if (!rec->loaded || rec->orphan) {
-            finish(pass, MC_RESULT_ERROR, -1);
-            return;
-        }
-        /* The database is away: go by what it said last. */
-
-    } else if (PQntuples(res) == 0) {
+    switch (result) {
+    case MC_SOURCE_GONE:
         vanished(pass);
         return;
-
-    } else if (adopt_row(pass, res) != 0) {
-        mc_log(MC_LOG_ERROR, "the server's row cannot be understood", "server",
-               rec->id, NULL);
+    case MC_SOURCE_FAILED:
         finish(pass, MC_RESULT_ERROR, -1);
         return;
+    case MC_SOURCE_AWAY:
+    case MC_SOURCE_READ:
+        break;
     }
 
-    if (rec->row.finalized) {
+    if (pass->rec->row.finalized) {
         finish_and_forget(pass);
         return;
     }
-    check_spec(rec, pass->arena);
+    check_spec(pass);
     observe(pass);
 }
 
@@ -232,7 +167,6 @@ void
 mc_lifecycle_begin(mc_app_t *app, mc_record_t *rec)
 {
     mc_pass_t   *pass = calloc(1, sizeof(*pass));
-    const char  *params[] = { rec->tenant, rec->id };
     int64_t      now = mc_clock_mono_ms();
 
     if (pass == NULL || (pass->arena = mc_arena_create()) == NULL) {
@@ -252,51 +186,21 @@ mc_lifecycle_begin(mc_app_t *app, mc_record_t *rec)
     app->passes = pass;
     mc_metrics.active_workers++;
 
-    if (mc_store_query(app->store, MC_SQL_RECONCILER_SERVER, params, on_row,
-                       pass) != 0)
-    {
-        on_row(pass, NULL, "the database is away");
-    }
+    mc_lifecycle_read(pass);
 }
 
 
 /* -- the status -- */
 
-static void
-count_ready(mc_record_t *rec, const mc_json_t *status)
-{
-    const mc_json_t  *ready = mc_status_condition(status, "Ready");
-    bool              now = strcmp(mc_json_str(mc_json_get(ready, "status"), ""),
-                                   "True") == 0;
-
-    if (now != rec->ready) {
-        rec->ready = now;
-        mc_metrics.servers_ready += now ? 1 : (uint64_t) -1;
-    }
-}
-
-
-/* PostgreSQL's "2026-11-24 03:55:18.123+00" as RFC 3339; now when the session
- * speaks in another zone. */
-static void
-rfc3339_of(const char *text, char dst[40])
-{
-    size_t  len = strlen(text);
-
-    if (len > 22 && len < 36 && text[10] == ' '
-        && strcmp(text + len - 3, "+00") == 0)
-    {
-        snprintf(dst, 40, "%.10sT%.*sZ", text, (int) (len - 14), text + 11);
-    } else {
-        mc_time_format(dst, mc_clock_wall_ms());
-    }
-}
-
-
-static void
-after_status(mc_pass_t *pass)
+void
+mc_lifecycle_written(mc_pass_t *pass, bool made)
 {
     const mc_plan_t  *plan = &pass->plan;
+
+    if (!made || (pass->finalizing && pass->unsaved)) {
+        finish(pass, MC_RESULT_ERROR, -1);
+        return;
+    }
 
     if (pass->finalizing) {
         mc_bus_log_remove(pass->app->bus, pass->rec->id);
@@ -323,109 +227,6 @@ after_status(mc_pass_t *pass)
 }
 
 
-static void
-on_written(void *data, const PGresult *res, const char *error)
-{
-    mc_pass_t    *pass = data;
-    mc_record_t  *rec = pass->rec;
-    mc_alloc_t    a = mc_arena_allocator(rec->arena);
-    char          time[40];
-
-    if (res == NULL) {
-        mc_log(MC_LOG_WARN, "the status could not be written", "server", rec->id,
-               "error", error, NULL);
-        pass->unsaved = true;
-        if (pass->finalizing) {
-            finish(pass, MC_RESULT_ERROR, -1);
-            return;
-        }
-
-    } else if (PQntuples(res) == 0) {
-        mc_metrics.status_stale++;
-
-    } else {
-        mc_metrics.status_writes++;
-        rfc3339_of(PQgetvalue(res, 0, 1), time);
-        rec->row.status = mc_json_copy(&a, pass->status);
-        rec->row.observed_generation = pass->generation;
-        mc_bus_publish_status(pass->app->bus, rec->tenant, rec->id,
-                              PQgetvalue(res, 0, 0), time, pass->text);
-    }
-    after_status(pass);
-}
-
-
-static int
-send_status(mc_pass_t *pass)
-{
-    mc_record_t  *rec = pass->rec;
-    char          generation[24];
-    const char   *params[] = { rec->tenant, rec->id, generation, NULL,
-                               pass->finalizing ? "true" : "false" };
-    size_t        len = mc_json_write(NULL, 0, pass->status);
-
-    if (len >= STATUS_MAX) {
-        return -1;
-    }
-    pass->text = mc_arena_alloc(pass->arena, len + 1);
-    if (pass->text == NULL) {
-        return -1;
-    }
-    mc_json_write(pass->text, len + 1, pass->status);
-    params[3] = pass->text;
-    snprintf(generation, sizeof(generation), "%lld", (long long) pass->generation);
-    return mc_store_query(pass->app->store, MC_SQL_RECONCILER_STATUS, params,
-                          on_written, pass);
-}
-
-
-/* Writes the status when it says something new, then goes on. The generation
- * counts as observed once its plan was made from what is really there. */
-static void
-write_status(mc_pass_t *pass, const mc_engine_error_t *engine_error)
-{
-    mc_record_t        *rec = pass->rec;
-    mc_alloc_t          a = mc_arena_allocator(pass->arena);
-    mc_status_input_t   in = {
-        .server = &rec->row.server, .facts = &rec->facts,
-        .previous = rec->row.status, .now_ms = mc_clock_wall_ms(),
-        .finalized = pass->finalizing, .engine_error = engine_error
-    };
-
-    pass->generation = rec->row.observed_generation;
-    if (engine_error == NULL) {
-        pass->generation = rec->row.server.generation;
-        in.obs = &rec->obs;
-        in.plan = &pass->plan;
-    }
-    in.observed_generation = pass->generation;
-    pass->status = mc_status_build(&a, &in);
-
-    if (pass->status == NULL) {
-        finish(pass, MC_RESULT_ERROR, -1);
-        return;
-    }
-    count_ready(rec, pass->status);
-
-    if (!pass->finalizing
-        && pass->generation == rec->row.observed_generation
-        && mc_status_equal(pass->status, rec->row.status))
-    {
-        after_status(pass);
-        return;
-    }
-    if (send_status(pass) != 0) {
-        /* The database is away: servers are looked after all the same. */
-        pass->unsaved = true;
-        if (pass->finalizing) {
-            finish(pass, MC_RESULT_ERROR, -1);
-        } else {
-            after_status(pass);
-        }
-    }
-}
-
-
 /* -- observing -- */
 
 static void
@@ -434,42 +235,7 @@ engine_failed(mc_pass_t *pass, const mc_engine_error_t *err)
     pass->engine_failed = true;
     pass->rec->observed = false;
     memset(&pass->plan, 0, sizeof(pass->plan));
-    write_status(pass, err);
-}
-
-
-/* What a new observation means for what is remembered. */
-static void
-digest(mc_record_t *rec)
-{
-    mc_facts_t     *f = &rec->facts;
-    mc_observed_t  *obs = &rec->obs;
-
-    if (obs->pod != MC_POD_RUNNING) {
-        if (f->asked_ms > 0 || f->console_failed) {
-            f->stopped = true;
-        }
-        f->announced_ms = 0;
-        f->asked_ms = 0;
-        f->console_failed = false;
-        f->ping = MC_PING_UNKNOWN;
-        f->was_ready = false;
-        f->players = -1;
-        rec->run_ms = 0;
-
-    } else if (rec->run_ms != obs->started_ms) {
-        rec->run_ms = obs->started_ms;
-        f->ping = MC_PING_UNKNOWN;
-        f->players = -1;
-        f->stopped = false;
-        f->was_ready = mc_status_state(rec->row.status) == MC_STATE_RUNNING
-                       && mc_status_started_ms(rec->row.status)
-                          == obs->started_ms;
-    }
-    if (f->was_ready || f->failure.generation != rec->row.server.generation) {
-        f->failure.count = 0;
-    }
-    mc_facts_observe(f, obs);
+    mc_lifecycle_write(pass, err);
 }
 
 
@@ -490,7 +256,7 @@ on_observed(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
 
     rec->obs = *obs;
     rec->observed = true;
-    digest(rec);
+    mc_lifecycle_digest(rec);
     if (obs->pod == MC_POD_RUNNING) {
         mc_probe_start(app, rec);
     } else {
@@ -499,18 +265,11 @@ on_observed(void *data, const mc_observed_t *obs, const mc_engine_error_t *err)
     mc_logs_follow(app, rec);
 
     mc_engine_desired_hash_for(&rec->row.server, obs->pod_hash, hash);
+    mc_lifecycle_window(app, rec, hash);
     mc_plan(&rec->row.server, obs, hash, &rec->facts, mc_clock_wall_ms(),
             app->conf->start_timeout_ms, &pass->plan);
-    if (!pass->plan.stopping) {
-        rec->facts.announced_ms = 0;        /* nobody wants it to stop now */
-    }
-    if (!pass->plan.ask_players) {
-        rec->facts.recount_ms = 0;
-    } else if (rec->facts.recount_ms == 0) {
-        rec->facts.recount_ms = mc_clock_wall_ms();
-        mc_probe_ask(rec);
-    }
-    write_status(pass, NULL);
+    mc_lifecycle_planned(rec, &pass->plan);
+    mc_lifecycle_write(pass, NULL);
 }
 
 
@@ -578,7 +337,7 @@ act_next(mc_pass_t *pass)
         pass->plan.progressing = false;
         pass->plan.progress = "Finalized";
         pass->rec->obs.volume = pass->rec->obs.volume && !pass->plan.world;
-        write_status(pass, NULL);
+        mc_lifecycle_write(pass, NULL);
         return;
     }
     mc_log(MC_LOG_INFO, "acting", "server", pass->rec->id, "action",

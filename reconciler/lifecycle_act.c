@@ -7,10 +7,10 @@
 #include <string.h>
 #include "app.h"
 #include "clock.h"
+#include "hot.h"
 #include "log.h"
-#include "rcon.h"
 
-#define RCON_TIMEOUT_MS  5000
+#define CONSOLE_TIMEOUT_MS  5000
 
 /* An action under way: what follows when it is done. */
 struct mc_deed_s {
@@ -21,7 +21,9 @@ struct mc_deed_s {
     int                 announce_s;
     mc_engine_done_pt   done;
     void               *data;
-    mc_rcon_t          *rcon;           /* under way */
+    mc_talk_t          *talk;           /* under way */
+    mc_arena_t         *arena;          /* of commands */
+    const mc_json_t    *command;        /* the next one for the console */
     uv_timer_t          timer;          /* calls done from the loop */
 };
 
@@ -29,7 +31,10 @@ struct mc_deed_s {
 static void
 deed_free(uv_handle_t *handle)
 {
-    free(handle->data);
+    mc_deed_t  *deed = handle->data;
+
+    mc_arena_destroy(deed->arena);
+    free(deed);
 }
 
 
@@ -50,6 +55,9 @@ deed_done(mc_deed_t *deed, const mc_engine_error_t *err)
     mc_engine_done_pt   done = deed->done;
     void               *data = deed->data;
 
+    if (err == NULL) {
+        mc_facts_succeed(&deed->rec->facts, deed->action);
+    }
     deed_close(deed);
     done(data, err);
 }
@@ -67,22 +75,26 @@ on_nothing(uv_timer_t *timer)
 static void
 on_engine(void *data, const mc_engine_error_t *err)
 {
-    mc_deed_t      *deed = data;
-    mc_facts_t  *f = &deed->rec->facts;
+    mc_deed_t    *deed = data;
+    mc_record_t  *rec = deed->rec;
 
-    if (err == NULL) {
-        switch (deed->action) {
-        case MC_ACTION_CREATE:
-        case MC_ACTION_START:
-            f->stopped = false;
-            f->failure.count = 0;
-            break;
-        case MC_ACTION_STOP:
-            f->stopped = true;
-            break;
-        default:
-            break;
-        }
+    switch (deed->action) {
+    case MC_ACTION_CREATE:
+        mc_lifecycle_made(rec, err == NULL);
+        rec->facts.stopped = rec->facts.stopped && err != NULL;
+        break;
+    case MC_ACTION_START:
+        rec->facts.stopped = rec->facts.stopped && err != NULL;
+        break;
+    case MC_ACTION_APPLY:
+        /* A game that just starts may have read what was there before. */
+        mc_lifecycle_made(rec, err == NULL && rec->obs.pod == MC_POD_RUNNING);
+        break;
+    case MC_ACTION_STOP:
+        rec->facts.stopped = rec->facts.stopped || err == NULL;
+        break;
+    default:
+        break;
     }
     deed_done(deed, err);
 }
@@ -109,7 +121,7 @@ say_done(void *data, mc_rcon_status_t status, const char *output, size_t len,
 
     (void) output;
     (void) len;
-    deed->rcon = NULL;
+    deed->talk = NULL;
     f->announced_ms = mc_clock_wall_ms();
     if (status != MC_RCON_OK) {
         /* Nobody heard it: there is nothing to wait for. */
@@ -130,7 +142,7 @@ stop_done(void *data, mc_rcon_status_t status, const char *output, size_t len,
 
     (void) output;
     (void) len;
-    deed->rcon = NULL;
+    deed->talk = NULL;
     if (status == MC_RCON_OK) {
         f->asked_ms = mc_clock_wall_ms();
     } else {
@@ -142,20 +154,20 @@ stop_done(void *data, mc_rcon_status_t status, const char *output, size_t len,
 }
 
 
-static void
+/* False: there is no console, and cb is not called. */
+static bool
 console(mc_deed_t *deed, const char *command, mc_rcon_pt cb)
 {
-    const mc_observed_t  *obs = &deed->rec->obs;
-    char                  password[65];
+    deed->talk = mc_talk(deed->app, deed->rec, command, CONSOLE_TIMEOUT_MS, cb,
+                         deed);
+    return deed->talk != NULL;
+}
 
-    if (obs->rcon_host[0] != '\0') {
-        mc_rcon_password(deed->rec->id, password);
-        deed->rcon = mc_rcon_exec(deed->app->loop, obs->rcon_host,
-                                  obs->rcon_port, password, command,
-                                  RCON_TIMEOUT_MS, cb, deed);
-        explicit_bzero(password, sizeof(password));
-    }
-    if (deed->rcon == NULL) {
+
+static void
+console_stop(mc_deed_t *deed)
+{
+    if (!console(deed, "stop", stop_done)) {
         deed->rec->facts.console_failed = true;
         uv_timer_start(&deed->timer, on_nothing, 0, 0);
     }
@@ -169,7 +181,85 @@ announce(mc_deed_t *deed)
 
     snprintf(command, sizeof(command), "say The server stops in %d seconds.",
              deed->announce_s);
-    console(deed, command, say_done);
+    if (!console(deed, command, say_done)) {
+        /* Nobody can hear it: there is nothing to wait for. */
+        deed->rec->facts.announced_ms = mc_clock_wall_ms()
+                                        - (int64_t) deed->announce_s * 1000;
+        uv_timer_start(&deed->timer, on_nothing, 0, 0);
+    }
+}
+
+
+/* -- what the console can change -- */
+
+static void
+no_console(mc_deed_t *deed, const char *message)
+{
+    mc_engine_error_t  err = { "ConsoleUnavailable", "", true };
+
+    snprintf(err.message, sizeof(err.message), "%s", message);
+    deed_done(deed, &err);
+}
+
+
+static void
+on_hot(uv_timer_t *timer)
+{
+    no_console(timer->data, "the server has no console that can be reached");
+}
+
+
+static void hot_next(mc_deed_t *deed);
+
+static void
+hot_done(void *data, mc_rcon_status_t status, const char *output, size_t len,
+    const char *message)
+{
+    mc_deed_t  *deed = data;
+
+    (void) output;
+    (void) len;
+    deed->talk = NULL;
+    if (status != MC_RCON_OK) {
+        no_console(deed, message);
+        return;
+    }
+    deed->command = deed->command->next;
+    hot_next(deed);
+}
+
+
+/* The next command; what the game thinks of it is between it and the spec. */
+static void
+hot_next(mc_deed_t *deed)
+{
+    if (deed->command == NULL) {
+        mc_lifecycle_told(deed->rec);
+        uv_timer_start(&deed->timer, on_nothing, 0, 0);
+    } else if (!console(deed, mc_json_str(deed->command, ""), hot_done)) {
+        uv_timer_start(&deed->timer, on_hot, 0, 0);
+    }
+}
+
+
+static void
+hot(mc_deed_t *deed)
+{
+    mc_json_t   *commands = NULL;
+    mc_alloc_t   a;
+
+    deed->arena = mc_arena_create();
+    if (deed->arena != NULL) {
+        a = mc_arena_allocator(deed->arena);
+        commands = mc_hot_commands(&a, mc_lifecycle_goes_by(deed->rec),
+                                   deed->rec->row.server.spec);
+    }
+    if (commands == NULL) {
+        uv_timer_start(&deed->timer, on_hot, 0, 0);
+        return;
+    }
+    deed->command = commands->child;
+    hot_next(deed);
 }
 
 
@@ -216,7 +306,7 @@ mc_lifecycle_act(mc_app_t *app, mc_record_t *rec, const mc_plan_t *plan,
         announce(deed);
         break;
     case MC_ACTION_CONSOLE_STOP:
-        console(deed, "stop", stop_done);
+        console_stop(deed);
         break;
     case MC_ACTION_STOP:
         ops->stop(app->engine, s, plan->grace_s, on_engine, deed);
@@ -239,6 +329,8 @@ mc_lifecycle_act(mc_app_t *app, mc_record_t *rec, const mc_plan_t *plan,
         ops->remove_resource(app->engine, s, on_engine, deed);
         break;
     case MC_ACTION_HOT:
+        hot(deed);
+        break;
     case MC_ACTION_FINALIZE:
     case MC_ACTION_N:
         uv_timer_start(&deed->timer, on_nothing, 0, 0);
@@ -251,8 +343,8 @@ void
 mc_lifecycle_act_abandon(mc_app_t *app)
 {
     while (app->deeds != NULL) {
-        if (app->deeds->rcon != NULL) {
-            mc_rcon_cancel(app->deeds->rcon);
+        if (app->deeds->talk != NULL) {
+            mc_talk_cancel(app->deeds->talk);
         }
         deed_close(app->deeds);
     }

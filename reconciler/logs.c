@@ -452,7 +452,7 @@ mc_logs_follow(mc_app_t *app, mc_record_t *rec)
     mc_follow_t    *f = rec->follow;
     mc_pod_state_t  pod = rec->obs.pod;
 
-    if (pod != MC_POD_RUNNING && pod != MC_POD_EXITED) {
+    if (app->bus == NULL || (pod != MC_POD_RUNNING && pod != MC_POD_EXITED)) {
         return;
     }
     if (f == NULL && (f = follow_create(app, rec)) == NULL) {

@@ -123,8 +123,11 @@ is_ready(void *data, char *why, size_t size)
 {
     const daemon_t  *d = data;
     const char      *reason = d->draining ? "the reconciler is being stopped"
-                     : !mc_store_up(d->app.store) ? "the database is not connected"
-                     : !d->app.synced ? "the servers are not known yet" : NULL;
+                     : d->app.store != NULL && !mc_store_up(d->app.store)
+                     ? "the database is not connected"
+                     : !d->app.synced ? "the servers are not known yet"
+                     : d->app.kubernetes && !d->app.listed
+                     ? "the cluster's objects are not known yet" : NULL;
 
     if (reason == NULL) {
         return true;

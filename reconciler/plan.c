@@ -535,6 +535,7 @@ plan_pending(const view_t *v)
     plan->state = MC_STATE_STARTING;
     plan->progress = "Starting";
     plan->progressing = true;
+    plan_mend(v);
     if (obs->trouble.reason[0] != '\0') {
         degrade(plan, obs->trouble.reason, obs->trouble.message);
         if (hopeless(obs)) {
@@ -543,7 +544,6 @@ plan_pending(const view_t *v)
             plan->progressing = false;
         }
     }
-    plan_mend(v);
 }
 
 

@@ -46,12 +46,13 @@ typedef enum { MC_PING_UNKNOWN, MC_PING_ANSWERED, MC_PING_FAILED } mc_ping_fact_
 
 /* A failed action, for as long as the generation stays the same. */
 typedef struct {
-    unsigned  count;            /* 0: none */
-    int64_t   generation;
-    int64_t   retry_at_ms;
-    bool      retry;            /* false: only a change helps, here or there */
-    char      reason[48];
-    char      message[400];
+    unsigned     count;         /* 0: none */
+    mc_action_t  action;
+    int64_t      generation;
+    int64_t      retry_at_ms;
+    bool         retry;         /* false: only a change helps, here or there */
+    char         reason[48];
+    char         message[400];
 } mc_failure_t;
 
 /* What is remembered of a server between two looks. Times are Unix ms. */
@@ -122,8 +123,8 @@ void mc_facts_observe(mc_facts_t *facts, const mc_observed_t *obs);
 void mc_facts_fail(mc_facts_t *facts, mc_action_t action, int64_t generation,
     const char *reason, const char *message, bool retry, int64_t now_ms);
 
-/* The place where failures of such an action are remembered. */
-mc_failure_t *mc_facts_failure(mc_facts_t *facts, mc_action_t action);
+/* Forgets the failures of an action that succeeded at last. */
+void mc_facts_succeed(mc_facts_t *facts, mc_action_t action);
 
 /* Milliseconds before attempt n+1 after n failures in a row: 1 s, doubled up
  * to 5 minutes. */

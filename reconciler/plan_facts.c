@@ -60,8 +60,8 @@ mc_backoff_ms(unsigned n)
 }
 
 
-mc_failure_t *
-mc_facts_failure(mc_facts_t *facts, mc_action_t action)
+static mc_failure_t *
+failure_of(mc_facts_t *facts, mc_action_t action)
 {
     switch (action) {
     case MC_ACTION_APPLY:
@@ -78,14 +78,26 @@ void
 mc_facts_fail(mc_facts_t *facts, mc_action_t action, int64_t generation,
     const char *reason, const char *message, bool retry, int64_t now_ms)
 {
-    mc_failure_t  *f = mc_facts_failure(facts, action);
+    mc_failure_t  *f = failure_of(facts, action);
 
     f->count = f->generation == generation ? f->count + 1 : 1;
+    f->action = action;
     f->generation = generation;
     f->retry = retry;
     f->retry_at_ms = now_ms + (retry ? mc_backoff_ms(f->count) : BACKOFF_MAX_MS);
     snprintf(f->reason, sizeof(f->reason), "%s", reason);
     snprintf(f->message, sizeof(f->message), "%s", message);
+}
+
+
+void
+mc_facts_succeed(mc_facts_t *facts, mc_action_t action)
+{
+    mc_failure_t  *f = failure_of(facts, action);
+
+    if (f->action == action) {
+        f->count = 0;
+    }
 }
 
 

@@ -20,7 +20,7 @@
 #define END_MS      1500            /* for games that ignore the end packet */
 #define BUFFER      (64 * 1024)
 
-typedef enum { LOGIN, COMMAND, COLLECT } state_t;
+typedef enum { CONNECT, LOGIN, COMMAND, COLLECT } state_t;
 
 struct mc_rcon_s {
     mc_dial_t   *dial;
@@ -182,6 +182,7 @@ connected(mc_rcon_t *r)
         finish(r, MC_RCON_INVALID, "the command is too long");
         return;
     }
+    r->state = LOGIN;
     if (send_packet(r, ID_LOGIN, MC_RCON_LOGIN, r->password) != 0) {
         finish(r, MC_RCON_INVALID, "the RCON password is too long");
     }
@@ -204,12 +205,13 @@ handler(void *data, mc_dial_event_t event, const char *message)
 
     case MC_DIAL_CLOSED:
         /* "stop" is answered by the end of the connection */
-        finish(r, r->state == LOGIN ? MC_RCON_UNREACHABLE : MC_RCON_OK,
+        finish(r, r->state <= LOGIN ? MC_RCON_UNREACHABLE : MC_RCON_OK,
                message);
         return;
 
     case MC_DIAL_TIMEOUT:
-        finish(r, r->state == COLLECT ? MC_RCON_OK : MC_RCON_TIMEOUT,
+        finish(r, r->state == COLLECT ? MC_RCON_OK
+                  : r->state == CONNECT ? MC_RCON_UNREACHABLE : MC_RCON_TIMEOUT,
                "no answer to RCON in time");
         return;
 

@@ -226,18 +226,66 @@ conditions_of_pod(builder_t *b)
 
     if (plan->restart_pending) {
         condition(b, "RestartPending", COND_TRUE, "PlayersOnline",
-                  "the change takes effect when nobody plays, or on restart");
+                  mc_json_get(b->in->server->spec, "updateWindow") != NULL
+                  ? "the change takes effect when nobody plays, in the update "
+                    "window, or on restart"
+                  : "the change takes effect when nobody plays, or on restart");
     } else {
         condition(b, "RestartPending", COND_FALSE, "None", "");
     }
 
-    condition(b, "StorageReady", obs->volume ? COND_TRUE : COND_FALSE,
-              obs->volume ? "VolumeExists" : "NoVolume", "");
+    if (obs->storage_trouble.reason[0] != '\0') {
+        condition(b, "StorageReady", COND_FALSE, obs->storage_trouble.reason,
+                  obs->storage_trouble.message);
+    } else {
+        condition(b, "StorageReady", obs->volume ? COND_TRUE : COND_FALSE,
+                  obs->volume ? "VolumeExists" : "NoVolume", "");
+    }
 
     if (plan->degraded[0] != '\0') {
         condition(b, "Degraded", COND_TRUE, plan->degraded, plan->message);
     } else {
         condition(b, "Degraded", COND_FALSE, "AsExpected", "");
+    }
+}
+
+
+/* Add-ons are put in place before the game starts: one that runs has them. */
+static void
+condition_addons(builder_t *b)
+{
+    const mc_json_t      *addons = mc_json_get(b->in->server->spec, "addons");
+    const mc_observed_t  *obs = b->in->obs;
+
+    if (addons == NULL || addons->child == NULL) {
+        return;
+    }
+    if (obs != NULL && obs->pod == MC_POD_RUNNING && b->in->plan->in_sync) {
+        condition(b, "AddonsResolved", COND_TRUE, "Installed",
+                  "every add-on was fetched and has the checksum it should have");
+    } else if (obs != NULL && strncmp(obs->trouble.reason, "Addon", 5) == 0) {
+        condition(b, "AddonsResolved", COND_FALSE, obs->trouble.reason,
+                  obs->trouble.message);
+    } else {
+        condition_keep(b, "AddonsResolved");
+    }
+}
+
+
+/* Only where there is something to pause, once it was. */
+static void
+condition_paused(builder_t *b)
+{
+    if (b->in->obs == NULL) {
+        if (mc_status_condition(b->in->previous, "Paused") != NULL) {
+            condition_keep(b, "Paused");
+        }
+    } else if (b->in->obs->paused) {
+        condition(b, "Paused", COND_TRUE, "Annotated",
+                  "nothing is changed as long as the annotation mchost.io/paused "
+                  "is \"true\"; a deletion is carried out all the same");
+    } else if (mc_status_condition(b->in->previous, "Paused") != NULL) {
+        condition(b, "Paused", COND_FALSE, "NotPaused", "");
     }
 }
 
@@ -326,7 +374,8 @@ add_storage(builder_t *b, mc_json_t *status)
     const mc_json_t          *old = mc_json_get(in->previous, "storage");
     const char               *size = mc_json_str(mc_json_at(in->server->spec,
                                                            "storage.size"), "");
-    char                      claim[8 + MC_UUID_LEN];
+    const char               *capacity;
+    char                      claim[64];
     mc_json_t                *storage;
 
     if (in->obs == NULL) {
@@ -339,11 +388,14 @@ add_storage(builder_t *b, mc_json_t *status)
         return;
     }
 
-    storage = mc_json_object(b->a);
+    /* An engine that names its claims knows what they hold, too. */
+    capacity = in->obs->claim[0] == '\0' ? size : in->obs->capacity;
     snprintf(claim, sizeof(claim), "mc-%s", in->server->id);
-    set_string(b, storage, "claimName", claim);
-    if (size[0] != '\0') {
-        set_string(b, storage, "capacity", size);
+    storage = mc_json_object(b->a);
+    set_string(b, storage, "claimName",
+               in->obs->claim[0] != '\0' ? in->obs->claim : claim);
+    if (capacity[0] != '\0') {
+        set_string(b, storage, "capacity", capacity);
     }
     set(b, status, "storage", storage);
 }
@@ -388,6 +440,8 @@ mc_status_build(const mc_alloc_t *a, const mc_status_input_t *in)
     } else {
         conditions_without_engine(&b);
     }
+    condition_addons(&b);
+    condition_paused(&b);
     set(&b, status, "conditions", b.conditions);
     add_address(&b, status);
     add_game(&b, status, state);

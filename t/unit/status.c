@@ -245,6 +245,61 @@ test_engine_away(void)
 
 
 static void
+test_kubernetes(void)
+{
+    mc_json_t  *before, *s;
+
+    reset();
+    server.spec = json("{\"storage\":{\"size\":\"10Gi\"},\"addons\":[{\"name\":\"x\"}],"
+                       "\"updateWindow\":{\"cron\":\"@daily\"}}");
+    strcpy(obs.claim, "mc-world");
+    obs.pod = MC_POD_PENDING;
+    plan.state = MC_STATE_STARTING;
+    strcpy(obs.storage_trouble.reason, "ClaimPending");
+    strcpy(obs.storage_trouble.message, "no storage class");
+    s = mc_status_build(&a, &in);
+    is(field(s, "StorageReady", "status"), "False", "storage that is not there yet");
+    is(field(s, "StorageReady", "reason"), "ClaimPending", "says why");
+    is(field(s, "StorageReady", "message"), "no storage class", "in words");
+    is(field(s, "AddonsResolved", "status"), "Unknown", "add-ons are not known yet");
+    is(mc_json_str(mc_json_at(s, "storage.claimName"), ""), "mc-world", "the claim");
+    ok(mc_json_at(s, "storage.capacity") == NULL, "has no capacity yet");
+    ok(mc_status_condition(s, "Paused") == NULL, "it was never paused");
+
+    obs.storage_trouble.reason[0] = '\0';
+    strcpy(obs.capacity, "12Gi");
+    strcpy(obs.trouble.reason, "AddonFailed");
+    strcpy(obs.trouble.message, "x: wrong checksum");
+    obs.paused = true;
+    s = mc_status_build(&a, &in);
+    is(mc_json_str(mc_json_at(s, "storage.capacity"), ""), "12Gi", "the real capacity");
+    is(field(s, "AddonsResolved", "status"), "False", "an add-on that is none");
+    is(field(s, "AddonsResolved", "reason"), "AddonFailed", "says why");
+    is(field(s, "Paused", "status"), "True", "paused");
+
+    in.previous = before = s;
+    obs.trouble.reason[0] = '\0';
+    obs.paused = false;
+    obs.pod = MC_POD_RUNNING;
+    plan.state = MC_STATE_RUNNING;
+    plan.restart_pending = true;
+    s = mc_status_build(&a, &in);
+    is(field(s, "AddonsResolved", "status"), "True", "a game that runs has them");
+    is(field(s, "Paused", "status"), "False", "no longer paused");
+    ok(strstr(field(s, "RestartPending", "message"), "update window") != NULL,
+       "the update window is named");
+
+    in.obs = NULL;
+    in.plan = NULL;
+    in.engine_error = &(mc_engine_error_t) { "EngineUnavailable", "away", true };
+    in.previous = before;
+    s = mc_status_build(&a, &in);
+    is(field(s, "Paused", "status"), "True", "what is not known is kept");
+    is(field(s, "AddonsResolved", "status"), "False", "add-ons too");
+}
+
+
+static void
 test_memory(void)
 {
     long  n = 0;
@@ -290,6 +345,7 @@ main(void)
     test_starting();
     test_restarted();
     test_engine_away();
+    test_kubernetes();
     test_memory();
     test_time();
     pool_free(&pool);
