@@ -126,76 +126,30 @@ ngx_http_mchost_not_there_yet(ngx_http_mchost_ctx_t *ctx)
 
 /* -- POST /servers/{id}/console -- */
 
-static ngx_uint_t
-ngx_http_mchost_command_faults(const mc_json_t *body,
-    ngx_http_mchost_fault_t *faults)
-{
-    size_t            i;
-    ngx_uint_t        n;
-    const char       *code, *message;
-    const mc_json_t  *m, *command;
-
-    n = 0;
-
-    for (m = body->child; m; m = m->next) {
-        if (ngx_strcmp(m->key, "command") != 0) {
-            ngx_http_mchost_fault(&faults[n++], "", "unknown_field",
-                                  "only command is known here");
-            break;
-        }
-    }
-
-    command = mc_json_get(body, "command");
-    code = NULL;
-
-    if (command == NULL) {
-        code = "required";
-        message = "is missing";
-
-    } else if (command->type != MC_JSON_STRING) {
-        code = "type";
-        message = "must be a string";
-
-    } else if (command->len == 0
-               || command->len > NGX_HTTP_MCHOST_COMMAND_MAX)
-    {
-        code = "length";
-        message = "must have 1 to 1446 bytes";
-
-    } else {
-        for (i = 0; i < command->len; i++) {
-            if ((u_char) command->str[i] < 0x20 || command->str[i] == 0x7f) {
-                code = "control_character";
-                message = "must be one line";
-                break;
-            }
-        }
-    }
-
-    if (code) {
-        ngx_http_mchost_fault(&faults[n++], "/command", code, message);
-    }
-
-    return n;
-}
-
-
 ngx_int_t
 ngx_http_mchost_server_console(ngx_http_mchost_ctx_t *ctx)
 {
+    ngx_int_t                 rc;
     ngx_uint_t                n;
     mc_json_t                *command;
-    ngx_http_mchost_fault_t   faults[2];
+    ngx_http_mchost_fault_t   fault;
 
-    n = ngx_http_mchost_command_faults(ctx->body, faults);
+    n = 0;
+    command = mc_json_get(ctx->body, "command");
 
-    if (n) {
-        return ngx_http_mchost_problem_faults(ctx->request, 422,
-                                              "The command is not valid.",
-                                              faults, n);
+    if (command && command->len > NGX_HTTP_MCHOST_COMMAND_MAX
+        && command->type == MC_JSON_STRING)
+    {
+        ngx_http_mchost_fault(&fault, "/command", "length",
+                              "must have at most 1446 bytes");
+        n = 1;
     }
 
-    command = mc_json_get(ctx->body, "command");
+    if (!ngx_http_mchost_body_check_more(ctx, "ConsoleCommand", &fault, n,
+                                         &rc))
+    {
+        return rc;
+    }
 
     ctx->command.data = (u_char *) command->str;
     ctx->command.len = command->len;

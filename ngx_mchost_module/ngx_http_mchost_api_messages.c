@@ -6,143 +6,43 @@
 #include "ngx_http_mchost_router.h"
 #include "mc_envelope.h"
 
-#define NGX_HTTP_MCHOST_MESSAGE_SERVERS  200
 #define NGX_HTTP_MCHOST_MESSAGE_DATA     16384      /* bytes of JSON */
-#define NGX_HTTP_MCHOST_MESSAGE_TOPIC    64
-#define NGX_HTTP_MCHOST_MESSAGE_FAULTS   16
 
 /* The server of a message to all. */
 #define NGX_HTTP_MCHOST_ALL_SERVERS      "00000000-0000-0000-0000-000000000000"
-
-typedef struct {
-    ngx_http_mchost_fault_t  faults[NGX_HTTP_MCHOST_MESSAGE_FAULTS];
-    ngx_uint_t               n;
-} ngx_http_mchost_message_faults_t;
 
 
 static ngx_int_t ngx_http_mchost_message_step(ngx_http_mchost_ctx_t *ctx,
     ngx_mchost_pg_reply_t *reply);
 
 
-static void
-ngx_http_mchost_message_fault(ngx_http_mchost_message_faults_t *f,
-    const char *pointer, const char *code, const char *message)
+/* What the schema has no words for: "*" stands alone, and the size. */
+
+static ngx_uint_t
+ngx_http_mchost_message_check(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
 {
-    if (f->n < NGX_HTTP_MCHOST_MESSAGE_FAULTS) {
-        ngx_http_mchost_fault(&f->faults[f->n++], pointer, code, message);
-    }
-}
+    ngx_uint_t                n;
+    const mc_json_t          *m, *servers, *data;
+    ngx_http_mchost_fault_t   faults[2];
 
+    n = 0;
+    servers = mc_json_get(ctx->body, "servers");
+    data = mc_json_get(ctx->body, "data");
 
-/* One "*", or ids. */
-
-static void
-ngx_http_mchost_message_servers(ngx_http_mchost_message_faults_t *f,
-    const mc_json_t *servers)
-{
-    u_char            pointer[sizeof("/servers/") + NGX_INT_T_LEN];
-    ngx_uint_t        i;
-    const mc_json_t  *m;
-
-    if (servers == NULL) {
-        ngx_http_mchost_message_fault(f, "/servers", "required", "is missing");
-        return;
-    }
-
-    if (servers->type != MC_JSON_ARRAY) {
-        ngx_http_mchost_message_fault(f, "/servers", "type",
-                                      "must be an array");
-        return;
-    }
-
-    if (servers->n < 1 || servers->n > NGX_HTTP_MCHOST_MESSAGE_SERVERS) {
-        ngx_http_mchost_message_fault(f, "/servers", "length",
-                                      "must have 1 to 200 ids, or \"*\"");
-        return;
-    }
-
-    if (servers->n == 1
-        && ngx_strcmp(mc_json_str(servers->child, ""), "*") == 0)
-    {
-        return;
-    }
-
-    for (i = 0, m = servers->child; m; m = m->next, i++) {
-        if (m->type != MC_JSON_STRING || !mc_uuid_valid(m->str, m->len)) {
-            ngx_sprintf(pointer, "/servers/%ui%Z", i);
-            ngx_http_mchost_message_fault(f, (char *) pointer, "format",
-                                          "is not an id of a server");
-        }
-    }
-}
-
-
-static void
-ngx_http_mchost_message_topic(ngx_http_mchost_message_faults_t *f,
-    const mc_json_t *topic)
-{
-    char    ch;
-    size_t  i;
-
-    if (topic == NULL) {
-        ngx_http_mchost_message_fault(f, "/topic", "required", "is missing");
-        return;
-    }
-
-    if (topic->type != MC_JSON_STRING) {
-        ngx_http_mchost_message_fault(f, "/topic", "type", "must be a string");
-        return;
-    }
-
-    for (i = 0; i < topic->len; i++) {
-        ch = topic->str[i];
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
-              || (ch >= '0' && ch <= '9') || ch == '.' || ch == '_'
-              || ch == '-'))
-        {
+    for (m = servers ? servers->child : NULL; m; m = m->next) {
+        if (servers->n > 1 && ngx_strcmp(mc_json_str(m, ""), "*") == 0) {
+            ngx_http_mchost_fault(&faults[n++], "/servers", "all",
+                                  "\"*\" has to stand alone");
             break;
         }
     }
 
-    if (i < topic->len || i == 0 || i > NGX_HTTP_MCHOST_MESSAGE_TOPIC) {
-        ngx_http_mchost_message_fault(f, "/topic", "pattern", "must have 1 to "
-                                      "64 letters, digits, dots, dashes and "
-                                      "underscores");
-    }
-}
-
-
-static void
-ngx_http_mchost_message_check(const mc_json_t *body,
-    ngx_http_mchost_message_faults_t *f)
-{
-    u_char            pointer[128];
-    const mc_json_t  *m, *data;
-
-    for (m = body->child; m; m = m->next) {
-        if (ngx_strcmp(m->key, "servers") != 0
-            && ngx_strcmp(m->key, "topic") != 0
-            && ngx_strcmp(m->key, "data") != 0)
-        {
-            *ngx_snprintf(pointer, sizeof(pointer) - 1, "/%s", m->key) = '\0';
-            ngx_http_mchost_message_fault(f, (char *) pointer, "unknown_field",
-                                          "is not known here");
-        }
+    if (data && mc_json_write(NULL, 0, data) > NGX_HTTP_MCHOST_MESSAGE_DATA) {
+        ngx_http_mchost_fault(&faults[n++], "/data", "length",
+                              "must have at most 16384 bytes of JSON");
     }
 
-    ngx_http_mchost_message_servers(f, mc_json_get(body, "servers"));
-    ngx_http_mchost_message_topic(f, mc_json_get(body, "topic"));
-
-    data = mc_json_get(body, "data");
-
-    if (data == NULL) {
-        ngx_http_mchost_message_fault(f, "/data", "required", "is missing");
-
-    } else if (mc_json_write(NULL, 0, data) > NGX_HTTP_MCHOST_MESSAGE_DATA) {
-        ngx_http_mchost_message_fault(f, "/data", "length",
-                                      "must have at most 16384 bytes of JSON");
-    }
+    return ngx_http_mchost_body_check_more(ctx, "MessageSend", faults, n, rc);
 }
 
 
@@ -184,23 +84,13 @@ ngx_http_mchost_message_ids(ngx_http_mchost_ctx_t *ctx)
 ngx_int_t
 ngx_http_mchost_message_send(ngx_http_mchost_ctx_t *ctx)
 {
-    char                               audit[MC_UUID_LEN + 1];
-    ngx_str_t                          params[4];
-    mc_json_t                         *topic;
-    ngx_http_mchost_message_faults_t  *f;
+    char        audit[MC_UUID_LEN + 1];
+    ngx_int_t   rc;
+    ngx_str_t   params[4];
+    mc_json_t  *topic;
 
-    f = ngx_pcalloc(ctx->request->pool,
-                    sizeof(ngx_http_mchost_message_faults_t));
-    if (f == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_mchost_message_check(ctx->body, f);
-
-    if (f->n) {
-        return ngx_http_mchost_problem_faults(ctx->request, 422,
-                                              "The message is not valid.",
-                                              f->faults, f->n);
+    if (!ngx_http_mchost_message_check(ctx, &rc)) {
+        return rc;
     }
 
     if (ngx_http_mchost_worker->redis == NULL

@@ -268,7 +268,15 @@ ngx_uint_t
 ngx_http_mchost_body_check(ngx_http_mchost_ctx_t *ctx, const char *name,
     ngx_int_t *rc)
 {
-    ngx_uint_t                    n;
+    return ngx_http_mchost_body_check_more(ctx, name, NULL, 0, rc);
+}
+
+
+ngx_uint_t
+ngx_http_mchost_body_check_more(ngx_http_mchost_ctx_t *ctx, const char *name,
+    const ngx_http_mchost_fault_t *more, ngx_uint_t nmore, ngx_int_t *rc)
+{
+    ngx_uint_t                    i, n;
     const mc_schema_t            *schema;
     mc_schema_error_t            *errors;
     ngx_http_mchost_main_conf_t  *mmcf;
@@ -277,26 +285,30 @@ ngx_http_mchost_body_check(ngx_http_mchost_ctx_t *ctx, const char *name,
 
     schema = mc_schema_property(mmcf->bodies, name);
     errors = ngx_palloc(ctx->request->pool,
-                        NGX_HTTP_MCHOST_FAULTS * sizeof(mc_schema_error_t));
+                        (NGX_HTTP_MCHOST_FAULTS + nmore)
+                        * sizeof(mc_schema_error_t));
+
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     if (schema == NULL || errors == NULL) {
-        *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
         return 0;
     }
 
     n = mc_schema_validate(schema, ctx->body, "", errors,
                            NGX_HTTP_MCHOST_FAULTS);
+
+    for (i = 0; i < nmore; i++, n++) {
+        ngx_sprintf((u_char *) errors[n].pointer, "%s%Z", more[i].pointer);
+        ngx_sprintf((u_char *) errors[n].code, "%s%Z", more[i].code);
+        ngx_sprintf((u_char *) errors[n].message, "%s%Z", more[i].message);
+    }
+
     if (n) {
         *rc = ngx_http_mchost_invalid_document(ctx, errors, n, "");
         return 0;
     }
 
-    if (mc_schema_defaults(schema, &ctx->alloc, ctx->body) != 0) {
-        *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-        return 0;
-    }
-
-    return 1;
+    return mc_schema_defaults(schema, &ctx->alloc, ctx->body) == 0;
 }
 
 

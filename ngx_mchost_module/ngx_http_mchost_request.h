@@ -248,6 +248,12 @@ ngx_uint_t ngx_http_mchost_change_check(ngx_http_mchost_ctx_t *ctx,
 ngx_uint_t ngx_http_mchost_body_check(ngx_http_mchost_ctx_t *ctx,
     const char *name, ngx_int_t *rc);
 
+/* The same, with faults that the schema has no words for. They were looked for
+ * in a body that may be wrong in every way. */
+ngx_uint_t ngx_http_mchost_body_check_more(ngx_http_mchost_ctx_t *ctx,
+    const char *name, const ngx_http_mchost_fault_t *more, ngx_uint_t nmore,
+    ngx_int_t *rc);
+
 /* Sends the problem of a document that is not valid. The pointers lose what
  * they begin with, which may be "". */
 ngx_int_t ngx_http_mchost_invalid_document(ngx_http_mchost_ctx_t *ctx,
