@@ -111,6 +111,13 @@ ngx_command_t  ngx_http_mchost_commands[] = {
       0,
       NULL },
 
+    { ngx_string("mchost_cors"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_mchost_cors_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("mchost_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_mchost_api,
@@ -185,6 +192,7 @@ ngx_http_mchost_create_loc_conf(ngx_conf_t *cf)
 
     mlcf->pool = NGX_CONF_UNSET;
     mlcf->platform = NGX_CONF_UNSET;
+    mlcf->origins = NGX_CONF_UNSET_PTR;
     mlcf->rates[0].rate = NGX_CONF_UNSET_UINT;
     mlcf->rates[1].rate = NGX_CONF_UNSET_UINT;
 
@@ -206,6 +214,7 @@ ngx_http_mchost_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_core_loc_conf_t   *clcf;
 
     ngx_http_mchost_rate_merge(parent, conf);
+    ngx_http_mchost_cors_merge(parent, conf);
 
     if (conf->kind != NGX_HTTP_MCHOST_API) {
         return NGX_CONF_OK;

@@ -41,6 +41,12 @@ char *ngx_http_mchost_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd,
 void ngx_http_mchost_rate_merge(ngx_http_mchost_loc_conf_t *prev,
     ngx_http_mchost_loc_conf_t *conf);
 
+/* mchost_cors, and its inheritance. */
+char *ngx_http_mchost_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_mchost_cors_merge(ngx_http_mchost_loc_conf_t *prev,
+    ngx_http_mchost_loc_conf_t *conf);
+
 char *ngx_http_mchost_plain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 #endif

@@ -73,6 +73,7 @@ typedef struct {
     ngx_int_t     platform;             /* pool of /platform, or UNSET */
     ngx_str_t     prefix;               /* mchost_api: "/api/v1", no slash */
 
+    ngx_array_t            *origins;    /* of ngx_str_t; NULL: none */
     ngx_http_mchost_rate_t  rates[2];   /* of a key, of a tenant */
 
     /* mchost_websocket */
@@ -270,6 +271,17 @@ void ngx_http_mchost_identify(ngx_http_request_t *r,
 /* The client's X-Request-Id if it is fit to be repeated, else a new one. It
  * lives as long as the request, NUL-terminated; NULL when memory is out. */
 ngx_str_t *ngx_http_mchost_request_id(ngx_http_request_t *r);
+
+/* -- ngx_http_mchost_cors.c -- */
+
+/* 1 when a page of this origin may call. */
+ngx_uint_t ngx_http_mchost_cors_allows(ngx_http_request_t *r,
+    const ngx_str_t *origin);
+
+/* Headers of every reply, and those of a preflight with what is allowed. */
+ngx_int_t ngx_http_mchost_cors_headers(ngx_http_request_t *r);
+ngx_int_t ngx_http_mchost_cors_preflight(ngx_http_request_t *r,
+    const ngx_str_t *allow);
 
 /* -- content handlers set by the directives -- */
 

@@ -142,7 +142,8 @@ ngx_http_mchost_common_headers(ngx_http_request_t *r)
 
     if (id == NULL
         || ngx_http_mchost_header(r, "X-Request-Id", id) != NGX_OK
-        || ngx_http_mchost_limit_headers(r) != NGX_OK)
+        || ngx_http_mchost_limit_headers(r) != NGX_OK
+        || ngx_http_mchost_cors_headers(r) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -326,6 +326,11 @@ ngx_http_mchost_no_route(ngx_http_mchost_ctx_t *ctx, ngx_uint_t allowed)
     }
 
     if (r->method == NGX_HTTP_OPTIONS) {
+
+        if (ngx_http_mchost_cors_preflight(r, &allow) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         return ngx_http_mchost_reply_empty(r, NGX_HTTP_NO_CONTENT, NULL);
     }
 

@@ -367,7 +367,12 @@ const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
     { NGX_HTTP_POST, "me/totp/disable", "POST /me/totp/disable",
       NGX_HTTP_MCHOST_SCOPE_ANY,
       NGX_HTTP_MCHOST_BODY_JSON, "", "disable",
-      ngx_http_mchost_totp_set }
+      ngx_http_mchost_totp_set },
+
+    { NGX_HTTP_POST, "ws-tickets", "POST /ws-tickets",
+      NGX_HTTP_MCHOST_SCOPE_ANY,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_ticket_create }
 };
 
 

@@ -76,7 +76,9 @@ ngx_http_mchost_op_auth(ngx_http_mchost_op_t *op)
 
     token.data = (u_char *) v->str;
     token.len = v->len;
-    if (ngx_http_mchost_credential(&token, &op->credential) != NGX_OK) {
+    if (ngx_http_mchost_credential(&token, &op->credential) != NGX_OK
+        || op->credential.kind == NGX_HTTP_MCHOST_TOKEN_PLATFORM)
+    {
         ngx_http_mchost_op_error(op, "unauthorized",
                                  "The API key is not valid.");
         ngx_http_mchost_ws_close(s, MC_WS_UNAUTHORIZED, "key is not valid");

@@ -163,7 +163,7 @@ ngx_http_mchost_ws_foreign(ngx_http_request_t *r, ngx_str_t *origin)
     u_char     *p, *end = origin->data + origin->len;
     ngx_str_t   host;
 
-    if (origin->len == 0) {
+    if (origin->len == 0 || ngx_http_mchost_cors_allows(r, origin)) {
         return 0;
     }
 
@@ -469,6 +469,102 @@ ngx_http_mchost_ws_authenticate(ngx_http_mchost_session_t *s)
 }
 
 
+/* -- a ticket: it stands for the credential that it was made with -- */
+
+static ngx_int_t
+ngx_http_mchost_ws_ticket_taken(ngx_http_mchost_session_t *s,
+    ngx_mchost_pg_reply_t *reply)
+{
+    PGresult    *res;
+    const char  *detail;
+    ngx_uint_t   status;
+
+    if (reply->status != NGX_MCHOST_PG_OK) {
+        status = ngx_http_mchost_pg_problem(reply, &detail);
+        return ngx_http_mchost_problem(s->request, status, detail);
+    }
+
+    res = reply->nresults > 1 ? reply->results[1] : NULL;
+
+    if (res == NULL || PQntuples(res) != 1 || PQgetvalue(res, 0, 2)[0] != 't'
+        || PQgetlength(res, 0, 1) != NGX_HTTP_MCHOST_HASH_LEN)
+    {
+        return ngx_http_mchost_problem(s->request, NGX_HTTP_UNAUTHORIZED,
+                                       "The ticket is not known, was used, "
+                                       "has expired or is of another origin.");
+    }
+
+    s->credential.kind = PQgetvalue(res, 0, 0)[0] == 's'
+                         ? NGX_HTTP_MCHOST_TOKEN_SESSION
+                         : NGX_HTTP_MCHOST_TOKEN_KEY;
+    ngx_memcpy(s->credential.hash, PQgetvalue(res, 0, 1),
+               NGX_HTTP_MCHOST_HASH_LEN);
+
+    return ngx_http_mchost_ws_authenticate(s);
+}
+
+
+static void
+ngx_http_mchost_ws_ticket_answered(void *data, ngx_mchost_pg_reply_t *reply)
+{
+    ngx_int_t                   rc;
+    ngx_http_mchost_session_t  *s = data;
+    ngx_connection_t           *c = s->connection;
+    ngx_http_request_t         *r = s->request;
+
+    s->segment = NULL;
+    if (s->timer.timer_set) {
+        ngx_del_timer(&s->timer);
+    }
+    ngx_http_set_log_request(c->log, r);
+
+    rc = ngx_http_mchost_ws_ticket_taken(s, reply);
+    if (s->segment == NULL) {
+        ngx_http_finalize_request(r, rc);
+    }
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_mchost_ws_ticket(ngx_http_mchost_session_t *s, ngx_str_t *ticket,
+    ngx_str_t *origin)
+{
+    u_char     hash[NGX_HTTP_MCHOST_HASH_LEN];
+    ngx_str_t  param = *origin;
+
+    if (ngx_http_mchost_token_hash(ticket, NGX_HTTP_MCHOST_TOKEN_TICKET, hash)
+        != NGX_OK)
+    {
+        return ngx_http_mchost_problem(s->request, NGX_HTTP_UNAUTHORIZED,
+                                       "The ticket is not valid.");
+    }
+
+    if (param.data == NULL) {
+        ngx_str_set(&param, "");
+    }
+
+    s->segment = ngx_mchost_pg_segment(s->pool,
+                                       ngx_http_mchost_ws_ticket_answered, s);
+    if (s->segment == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (ngx_http_mchost_present_add(s->segment, hash) != NGX_OK
+        || ngx_mchost_pg_add(s->segment, MC_SQL_TICKET_TAKE, &param)
+           != NGX_OK)
+    {
+        ngx_mchost_pg_segment_free(s->segment);
+        s->segment = NULL;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_mchost_ws_timer(s, NGX_HTTP_MCHOST_WS_WAIT, 0);
+    s->request->read_event_handler = ngx_http_test_reading;
+    ngx_mchost_pg_submit(s->segment);
+    return NGX_OK;
+}
+
+
 static ngx_http_mchost_session_t *
 ngx_http_mchost_ws_create(ngx_http_request_t *r)
 {
@@ -522,13 +618,23 @@ ngx_http_mchost_websocket_handler(ngx_http_request_t *r)
     }
 
     bearer = (ngx_http_mchost_bearer(r, &token) == NGX_OK);
-    if (bearer && ngx_http_mchost_credential(&token, &s->credential) != NGX_OK) {
+    if (bearer
+        && (ngx_http_mchost_credential(&token, &s->credential) != NGX_OK
+            || s->credential.kind == NGX_HTTP_MCHOST_TOKEN_PLATFORM))
+    {
         return ngx_http_mchost_problem(r, NGX_HTTP_UNAUTHORIZED,
                                        "The API key is not valid.");
     }
 
-    rc = bearer ? ngx_http_mchost_ws_authenticate(s)
-                : ngx_http_mchost_ws_upgrade(s);
+    if (!bearer
+        && ngx_http_arg(r, (u_char *) "ticket", 6, &token) == NGX_OK)
+    {
+        rc = ngx_http_mchost_ws_ticket(s, &token, &o.origin);
+
+    } else {
+        rc = bearer ? ngx_http_mchost_ws_authenticate(s)
+                    : ngx_http_mchost_ws_upgrade(s);
+    }
     if (rc != NGX_OK) {
         return rc;
     }
