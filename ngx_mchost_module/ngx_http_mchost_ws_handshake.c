@@ -527,18 +527,10 @@ ngx_http_mchost_ws_ticket_answered(void *data, ngx_mchost_pg_reply_t *reply)
 
 
 static ngx_int_t
-ngx_http_mchost_ws_ticket(ngx_http_mchost_session_t *s, ngx_str_t *ticket,
+ngx_http_mchost_ws_ticket(ngx_http_mchost_session_t *s, const u_char *hash,
     ngx_str_t *origin)
 {
-    u_char     hash[NGX_HTTP_MCHOST_HASH_LEN];
     ngx_str_t  param = *origin;
-
-    if (ngx_http_mchost_token_hash(ticket, NGX_HTTP_MCHOST_TOKEN_TICKET, hash)
-        != NGX_OK)
-    {
-        return ngx_http_mchost_problem(s->request, NGX_HTTP_UNAUTHORIZED,
-                                       "The ticket is not valid.");
-    }
 
     if (param.data == NULL) {
         ngx_str_set(&param, "");
@@ -601,6 +593,7 @@ ngx_http_mchost_ws_create(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_mchost_websocket_handler(ngx_http_request_t *r)
 {
+    u_char                      hash[NGX_HTTP_MCHOST_HASH_LEN];
     ngx_int_t                   rc;
     ngx_str_t                   token;
     ngx_uint_t                  bearer;
@@ -629,7 +622,14 @@ ngx_http_mchost_websocket_handler(ngx_http_request_t *r)
     if (!bearer
         && ngx_http_arg(r, (u_char *) "ticket", 6, &token) == NGX_OK)
     {
-        rc = ngx_http_mchost_ws_ticket(s, &token, &o.origin);
+        if (ngx_http_mchost_token_hash(&token, NGX_HTTP_MCHOST_TOKEN_TICKET,
+                                       hash)
+            != NGX_OK)
+        {
+            return ngx_http_mchost_problem(r, NGX_HTTP_UNAUTHORIZED,
+                                           "The ticket is not valid.");
+        }
+        rc = ngx_http_mchost_ws_ticket(s, hash, &o.origin);
 
     } else {
         rc = bearer ? ngx_http_mchost_ws_authenticate(s)
