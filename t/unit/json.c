@@ -446,6 +446,35 @@ test_write(void)
     pool_free(&a_pool);
 }
 
+static int
+equal(const char *a, const char *b)
+{
+    POOL(pool);
+    mc_json_error_t  err;
+    mc_json_t       *x = mc_json_parse(&pool, a, strlen(a), &err);
+    mc_json_t       *y = mc_json_parse(&pool, b, strlen(b), &err);
+    int              same = mc_json_equal(x, y);
+
+    same = same == mc_json_equal(y, x) ? same : -1;
+    pool_free(&pool_pool);
+    return same;
+}
+
+static void
+test_equal(void)
+{
+    is_int(equal("{\"a\":1,\"b\":[true,null,\"x\"]}",
+                 "{ \"b\": [true, null, \"x\"], \"a\": 1 }"), 1,
+           "members in another order are the same");
+    is_int(equal("[1,2]", "[2,1]"), 0, "elements are not");
+    is_int(equal("{\"a\":1}", "{\"a\":1,\"b\":1}"), 0, "a member more");
+    is_int(equal("{\"a\":1}", "{\"b\":1}"), 0, "another name");
+    is_int(equal("1", "1.0"), 0, "a number that is written in another way");
+    is_int(equal("\"a\"", "\"b\""), 0, "another text");
+    is_int(equal("\"\"", "null"), 0, "another type");
+    is_int(equal("{}", "{}"), 1, "nothing is nothing");
+}
+
 static void
 test_utf8(void)
 {
@@ -476,6 +505,7 @@ main(void)
     test_copy();
     test_patch();
     test_write();
+    test_equal();
     test_utf8();
     return done_testing();
 }
