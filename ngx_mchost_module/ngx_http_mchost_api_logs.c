@@ -28,7 +28,8 @@ ngx_http_mchost_logs_away(ngx_http_mchost_ctx_t *ctx)
 }
 
 
-/* Without a cursor the newest lines, else those behind it. */
+/* Without a cursor the newest lines, else those behind it. Its own line is
+ * read as well: when it is gone, others behind it may be, too. */
 
 static ngx_int_t
 ngx_http_mchost_logs_read(ngx_http_mchost_ctx_t *ctx,
@@ -55,8 +56,10 @@ ngx_http_mchost_logs_read(ngx_http_mchost_ctx_t *ctx,
     prefix = ngx_mchost_redis_prefix(ngx_http_mchost_worker->redis);
     id = ngx_http_mchost_field(reply, 0);
     *ngx_snprintf(key, sizeof(key) - 1, "%Vlog:%V", prefix, &id) = '\0';
-    *ngx_snprintf(from, sizeof(from) - 1, "(%V", &page[1]) = '\0';
-    *ngx_snprintf(limit, sizeof(limit) - 1, "%V", &page[0]) = '\0';
+    *ngx_snprintf(from, sizeof(from) - 1, "%V", &page[1]) = '\0';
+    *ngx_snprintf(limit, sizeof(limit) - 1, "%i",
+                  ngx_atoi(page[0].data, page[0].len) + (page[1].len != 0))
+        = '\0';
 
     argv[0] = page[1].len ? "XRANGE" : "XREVRANGE";
     argv[1] = (char *) key;
@@ -94,21 +97,53 @@ ngx_http_mchost_logs_item(ngx_http_mchost_ctx_t *ctx, redisReply *reply,
 }
 
 
+/* How many entries are not behind the cursor: its own, when it is there. */
+
+static size_t
+ngx_http_mchost_logs_at_cursor(ngx_http_mchost_ctx_t *ctx, redisReply *reply)
+{
+    mc_envelope_t  env;
+
+    return ctx->after.data && reply->elements > 0
+           && ngx_http_mchost_logs_entry(reply->element[0], "", &env)
+              == NGX_OK
+           && mc_seq_cmp(env.seq, env.seq_len, (char *) ctx->after.data,
+                         ctx->after.len)
+              == 0;
+}
+
+
 static ngx_int_t
 ngx_http_mchost_logs_reply(ngx_http_mchost_ctx_t *ctx, redisReply *reply)
 {
     u_char         *p, *start;
-    size_t          i, size;
-    ngx_str_t       text, next;
+    size_t          i, n, first, size;
+    ngx_str_t       text, next, page[2];
+    ngx_int_t       limit;
+    ngx_uint_t      gap;
     mc_envelope_t   env;
 
     if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
         return ngx_http_mchost_logs_away(ctx);
     }
 
-    size = sizeof("{\"items\":[],\"next\":\"\"}\n") + 64;
+    ngx_http_mchost_page(ctx, page);
+    limit = ngx_atoi(page[0].data, page[0].len);
 
-    for (i = 0; i < reply->elements; i++) {
+    first = ngx_http_mchost_logs_at_cursor(ctx, reply);
+    gap = ctx->after.data && first == 0;
+
+    /* one more was read than was asked for */
+
+    n = reply->elements;
+
+    if (gap && n > (size_t) limit) {
+        n--;
+    }
+
+    size = sizeof("{\"items\":[],\"next\":\"\",\"gap\":false}\n") + 64;
+
+    for (i = first; i < n; i++) {
         if (ngx_http_mchost_logs_entry(reply->element[i], "", &env)
             == NGX_OK)
         {
@@ -126,7 +161,7 @@ ngx_http_mchost_logs_reply(ngx_http_mchost_ctx_t *ctx, redisReply *reply)
     next = ctx->after;
     p = start = ngx_cpymem(p, "{\"items\":[", sizeof("{\"items\":[") - 1);
 
-    for (i = 0; i < reply->elements; i++) {
+    for (i = first; i < n; i++) {
         if (ngx_http_mchost_logs_entry(ngx_http_mchost_logs_item(ctx, reply,
                                                                  i), "", &env)
             != NGX_OK)
@@ -144,8 +179,9 @@ ngx_http_mchost_logs_reply(ngx_http_mchost_ctx_t *ctx, redisReply *reply)
         next.len = env.seq_len;
     }
 
-    p = next.data ? ngx_sprintf(p, "],\"next\":\"%V\"}\n", &next)
-                  : ngx_sprintf(p, "],\"next\":null}\n");
+    p = next.data ? ngx_sprintf(p, "],\"next\":\"%V\"", &next)
+                  : ngx_sprintf(p, "],\"next\":null");
+    p = ngx_sprintf(p, ",\"gap\":%s}\n", gap ? "true" : "false");
 
     text.len = p - text.data;
 

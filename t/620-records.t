@@ -117,7 +117,7 @@ subtest 'metrics' => sub {
 subtest 'logs' => sub {
     my $d = $t->server($acme, 'logged');
     my $path = "/servers/$d->{id}/logs";
-    is_deeply(api(GET => $path)->json, { items => [], next => undef }, 'nothing yet');
+    is_deeply(api(GET => $path)->json, { items => [], next => undef, gap => false }, 'nothing yet');
 
     my $redis = $t->redis->client('reconciler');
     my @seq = map { $redis->call('XADD', "mchost:log:$d->{id}", "$_-0", 'time', "2026-01-02T03:04:0$_.000Z", 'data', $js->encode({ line => "line $_ \x{e4}\"" })) } 1 .. 7;
@@ -129,12 +129,16 @@ subtest 'logs' => sub {
     is_deeply($r->json->{items}[2], { seq => '7-0', time => '2026-01-02T03:04:07.000Z', data => { line => "line 7 \x{e4}\"" } }, 'an entry');
     is($r->json->{next}, '7-0', 'where to go on');
     $r = api(GET => "$path?after=7-0");
-    is_deeply($r->json, { items => [], next => '7-0' }, 'nothing new');
+    is_deeply($r->json, { items => [], next => '7-0', gap => false }, 'nothing new');
     $redis->call('XADD', "mchost:log:$d->{id}", '8-0', 'time', 'x', 'data', '{"line":"line 8"}');
     is($lines->(api(GET => "$path?after=7-0")), '8', 'what came since');
     is($lines->(api(GET => "$path?after=2-0&limit=2")), '3 4', 'a page');
     $redis->call('XTRIM', "mchost:log:$d->{id}", 'MAXLEN', '=', '2');
-    is($lines->(api(GET => "$path?after=2-0")), '7 8', 'a cursor survives what was trimmed');
+    $r = api(GET => "$path?after=2-0");
+    is($lines->($r), '7 8', 'a cursor survives what was trimmed');
+    ok($r->json->{gap}, 'which is told');
+    is($lines->(api(GET => "$path?after=2-0&limit=1")), '7', 'a page of what is left');
+    ok(!api(GET => "$path?after=7-0")->json->{gap}, 'and not where nothing is missing');
     is(api(GET => "$path?after=$_")->status, 400, "no cursor: $_") for uuid7(), 'x', '-', '1-', '-1', '1-1-1', '%2B', '1-0%20COUNT', '9' x 30 . '-0';
     is($t->api(GET => $path, key => $other->{key})->status, 404, 'not of another tenant');
     is(api(GET => '/servers/' . uuid7() . '/logs')->status, 404, 'nor of none');
