@@ -107,6 +107,15 @@ revive(mc_app_t *app, const char *id)
 }
 
 
+/* While the engine is still reading what there is, nothing can be said of any
+ * server: on_listed() goes on. An engine that is away is told of, though. */
+static bool
+too_early(const mc_app_t *app)
+{
+    return app->kubernetes && !app->listed && app->engine_up;
+}
+
+
 static void
 on_dispatch(uv_timer_t *timer)
 {
@@ -115,6 +124,9 @@ on_dispatch(uv_timer_t *timer)
     mc_record_t  *rec;
     int64_t       wait;
 
+    if (too_early(app)) {
+        return;
+    }
     while (!app->stopping
            && (key = mc_workqueue_get(app->queue, mc_clock_mono_ms())) != NULL)
     {

@@ -209,6 +209,11 @@ mc_lifecycle_written(mc_pass_t *pass, bool made)
         finish_and_forget(pass);
         return;
     }
+    if (pass->engine_failed && !pass->app->engine_up && !pass->unsaved) {
+        finish(pass, MC_RESULT_SUCCESS, -1);    /* all are looked at when it
+                                                 * is back */
+        return;
+    }
     if (pass->engine_failed) {
         finish(pass, MC_RESULT_REQUEUE_AFTER, ENGINE_RETRY_MS);
         return;

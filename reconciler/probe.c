@@ -11,6 +11,7 @@
 
 #define TIMEOUT_MS      3000
 #define STARTING_MS     1000        /* between pings until the first answer */
+#define PATIENCE        15          /* failures before another way is tried */
 #define FAILURES_MAX    3           /* in a row make a server unresponsive */
 
 struct mc_probe_s {
@@ -20,6 +21,8 @@ struct mc_probe_s {
     mc_ping_t    *ping;             /* under way */
     int64_t       run_ms;           /* of the pod that is pinged */
     unsigned      failures;         /* in a row */
+    bool          detour;           /* by the players' address: the pod's own
+                                     * may be out of reach from here */
     bool          asked;            /* somebody waits for the next answer */
 };
 
@@ -70,6 +73,7 @@ failed(mc_probe_t *probe, const char *message)
 
     mc_metrics.pings_failed++;
     probe->failures++;
+    probe->detour = probe->failures > PATIENCE && !probe->detour;
 
     if (f->was_ready && probe->failures < FAILURES_MAX) {
         if (probe->failures == 1) {
@@ -108,8 +112,9 @@ on_time(uv_timer_t *timer)
 {
     mc_probe_t           *probe = timer->data;
     const mc_observed_t  *obs = &probe->rec->obs;
-    const char           *host = obs->ping_host[0] ? obs->ping_host : obs->host;
-    uint16_t              port = obs->ping_host[0] ? obs->ping_port : obs->port;
+    bool                  players = obs->ping_host[0] == '\0' || probe->detour;
+    const char           *host = players ? obs->host : obs->ping_host;
+    uint16_t              port = players ? obs->port : obs->ping_port;
 
     mc_metrics.pings++;
     if (host[0] != '\0' && port != 0) {
