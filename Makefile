@@ -156,7 +156,7 @@ fresh: test-packages       ## build and unit-test HEAD in a freshly bootstrapped
 FUZZ_TIME  ?= 60
 FUZZ_NAMES := $(notdir $(wildcard t/fuzz/corpus/*))
 # Of the reconciler, the pure files that some target is about.
-FUZZ_SRC   := $(COMMON_SRC) $(patsubst %,reconciler/%.c,arena clock kube_object kube_watch) $(wildcard reconciler/kubeconfig*.c)
+FUZZ_SRC   := $(COMMON_SRC) $(GEN)/mc_api_schema_json.c $(patsubst %,reconciler/%.c,arena clock kube_object kube_watch) $(wildcard reconciler/kubeconfig*.c)
 FUZZ_LIBS   = $(shell pkg-config --libs yajl yaml-0.1 libcrypto) -lm
 fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_NAMES))  ## search with every fuzz target for FUZZ_TIME seconds
 	@for name in $(FUZZ_NAMES); do \

@@ -125,3 +125,12 @@ mc_seq_cmp(const char *a, size_t alen, const char *b, size_t blen)
     }
     return 0;
 }
+
+int
+mc_seq_valid(const char *s, size_t len)
+{
+    uint64_t  part[2];
+
+    return len <= MC_SEQ_MAX && memchr(s, '-', len) != NULL
+           && parse_seq(s, len, part) == 0;
+}

@@ -41,4 +41,7 @@ size_t mc_envelope_encode(char *buf, size_t size, const mc_envelope_t *env);
  * "-0"; text that is no stream id sorts first. */
 int mc_seq_cmp(const char *a, size_t alen, const char *b, size_t blen);
 
+/* 1 when s is a whole stream id, "ms-n", each of at most 64 bits; else 0. */
+int mc_seq_valid(const char *s, size_t len);
+
 #endif

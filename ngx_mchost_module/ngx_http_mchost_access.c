@@ -14,9 +14,9 @@ ngx_int_t
 ngx_http_mchost_csrf_token(const ngx_str_t *token,
     u_char csrf[NGX_HTTP_MCHOST_HASH_LEN])
 {
-    u_char  text[sizeof("csrf:") - 1 + NGX_HTTP_MCHOST_TOKEN_LEN];
+    u_char  text[sizeof("csrf:") - 1 + MC_TOKEN_LEN];
 
-    if (token->len != NGX_HTTP_MCHOST_TOKEN_LEN) {
+    if (token->len != MC_TOKEN_LEN) {
         return NGX_ERROR;
     }
 
@@ -151,7 +151,7 @@ ngx_http_mchost_access(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
     if (!presented
         || ngx_http_mchost_credential(&token, &ctx->credential) != NGX_OK
         || (cookie
-            && ctx->credential.kind != NGX_HTTP_MCHOST_TOKEN_SESSION))
+            && ctx->credential.kind != MC_TOKEN_SESSION))
     {
         *rc = ngx_http_mchost_unauthorized(ctx, presented);
         return 0;
@@ -167,7 +167,7 @@ ngx_http_mchost_access(ngx_http_mchost_ctx_t *ctx, ngx_int_t *rc)
 
     /* operators and tenants do not meet */
 
-    if ((ctx->credential.kind == NGX_HTTP_MCHOST_TOKEN_PLATFORM)
+    if ((ctx->credential.kind == MC_TOKEN_PLATFORM)
         != (ctx->route->scope == NGX_HTTP_MCHOST_SCOPE_PLATFORM))
     {
         *rc = ngx_http_mchost_problem(r, NGX_HTTP_FORBIDDEN,

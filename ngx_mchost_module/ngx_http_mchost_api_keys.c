@@ -194,12 +194,12 @@ ngx_http_mchost_key_array(ngx_http_mchost_ctx_t *ctx, const char *name,
 
 ngx_int_t
 ngx_http_mchost_new_token(ngx_http_mchost_ctx_t *ctx,
-    ngx_http_mchost_token_e kind, ngx_str_t *hash)
+    mc_token_e kind, ngx_str_t *hash)
 {
     u_char  *p;
 
     p = ngx_pnalloc(ctx->request->pool, MC_UUID_LEN + 1
-                                        + NGX_HTTP_MCHOST_TOKEN_LEN + 1
+                                        + MC_TOKEN_LEN + 1
                                         + NGX_HTTP_MCHOST_HASH_LEN);
     if (p == NULL) {
         return NGX_ERROR;
@@ -212,8 +212,8 @@ ngx_http_mchost_new_token(ngx_http_mchost_ctx_t *ctx,
     p += MC_UUID_LEN + 1;
 
     ctx->secret.data = p;
-    ctx->secret.len = NGX_HTTP_MCHOST_TOKEN_LEN;
-    p += NGX_HTTP_MCHOST_TOKEN_LEN + 1;
+    ctx->secret.len = MC_TOKEN_LEN;
+    p += MC_TOKEN_LEN + 1;
 
     hash->data = p;
     hash->len = NGX_HTTP_MCHOST_HASH_LEN;
@@ -233,7 +233,7 @@ ngx_http_mchost_key_create(ngx_http_mchost_ctx_t *ctx)
         return rc;
     }
 
-    if (ngx_http_mchost_new_token(ctx, NGX_HTTP_MCHOST_TOKEN_KEY, &params[2])
+    if (ngx_http_mchost_new_token(ctx, MC_TOKEN_KEY, &params[2])
         != NGX_OK
         || ngx_http_mchost_key_array(ctx, "scopes", &params[4]) != NGX_OK
         || ngx_http_mchost_key_array(ctx, "servers", &params[5]) != NGX_OK

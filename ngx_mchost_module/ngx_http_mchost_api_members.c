@@ -82,7 +82,7 @@ ngx_http_mchost_member_invite(ngx_http_mchost_ctx_t *ctx)
         return rc;
     }
 
-    if (ngx_http_mchost_new_token(ctx, NGX_HTTP_MCHOST_TOKEN_INVITE,
+    if (ngx_http_mchost_new_token(ctx, MC_TOKEN_INVITE,
                                   &params[4])
         != NGX_OK
         || ngx_http_mchost_trail(ctx, &params[5]) != NGX_OK)
@@ -224,7 +224,7 @@ ngx_http_mchost_member_accept(ngx_http_mchost_ctx_t *ctx)
     token = ngx_http_mchost_body_str(ctx, "token");
     password = ngx_http_mchost_body_str(ctx, "password");
 
-    if (ngx_http_mchost_token_hash(&token, NGX_HTTP_MCHOST_TOKEN_INVITE,
+    if (ngx_http_mchost_token_hash(&token, MC_TOKEN_INVITE,
                                    ctx->credential.hash)
         != NGX_OK)
     {

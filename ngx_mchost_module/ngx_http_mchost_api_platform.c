@@ -109,7 +109,7 @@ ngx_http_mchost_tenant_create(ngx_http_mchost_ctx_t *ctx)
     ctx->sub.data = ngx_pnalloc(ctx->request->pool, MC_UUID_LEN + 1);
 
     if (ctx->sub.data == NULL
-        || ngx_http_mchost_new_token(ctx, NGX_HTTP_MCHOST_TOKEN_KEY,
+        || ngx_http_mchost_new_token(ctx, MC_TOKEN_KEY,
                                      &params[4])
            != NGX_OK
         || ngx_http_mchost_quota_param(ctx, &params[2]) != NGX_OK
@@ -240,7 +240,7 @@ ngx_http_mchost_platform_key_create(ngx_http_mchost_ctx_t *ctx)
         return rc;
     }
 
-    if (ngx_http_mchost_new_token(ctx, NGX_HTTP_MCHOST_TOKEN_PLATFORM,
+    if (ngx_http_mchost_new_token(ctx, MC_TOKEN_PLATFORM,
                                   &params[2])
         != NGX_OK
         || ngx_http_mchost_trail(ctx, &params[4]) != NGX_OK)

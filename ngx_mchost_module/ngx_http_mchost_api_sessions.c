@@ -169,7 +169,7 @@ ngx_http_mchost_login_session(ngx_http_mchost_ctx_t *ctx,
     ngx_table_elt_t          *agent;
     ngx_mchost_pg_segment_t  *seg;
 
-    if (ngx_http_mchost_new_token(ctx, NGX_HTTP_MCHOST_TOKEN_SESSION,
+    if (ngx_http_mchost_new_token(ctx, MC_TOKEN_SESSION,
                                   &params[1])
         != NGX_OK
         || ngx_http_mchost_trail(ctx, &params[5]) != NGX_OK)

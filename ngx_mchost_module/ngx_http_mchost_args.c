@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_mchost_router.h"
+#include "mc_envelope.h"
 
 
 /* Two digits at p, or -1. */
@@ -124,14 +125,7 @@ ngx_http_mchost_arg_uuid(const ngx_str_t *value)
 static ngx_uint_t
 ngx_http_mchost_arg_stream(const ngx_str_t *value)
 {
-    u_char  *dash, *last;
-
-    last = value->data + value->len;
-    dash = ngx_strlchr(value->data, last, '-');
-
-    return dash != NULL && dash - value->data <= 18 && last - dash <= 19
-           && ngx_atoi(value->data, dash - value->data) != NGX_ERROR
-           && ngx_atoi(dash + 1, last - dash - 1) != NGX_ERROR;
+    return mc_seq_valid((char *) value->data, value->len);
 }
 
 

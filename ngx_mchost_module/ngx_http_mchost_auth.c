@@ -1,18 +1,12 @@
 /*
  * Who asks, and what they may do: the tokens of API keys, of sessions and of
- * the platform's operators; scopes, and the least role that each needs.
- *
- * A token is "mch_" (a key), "mcs_" (a session) or "mcp_" (an operator's key),
- * 32 hexadecimal digits, "_" and 43 characters of base64url. The database
- * knows only the SHA-256 of the whole text.
+ * the platform's operators; scopes, and the least role that each needs. The
+ * database knows only the SHA-256 of the whole text of a token.
  */
 
 #include "ngx_http_mchost_module.h"
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-
-#define NGX_HTTP_MCHOST_ID_POS      4
-#define NGX_HTTP_MCHOST_SECRET_POS  (4 + 32 + 1)
 
 
 /* The one table of scopes: a role has every scope from its line up, a key may
@@ -36,11 +30,6 @@ static const struct {
     { "", "" },                 /* an operator of the platform */
     { "", "" }                  /* nobody */
 };
-
-static const char  *ngx_http_mchost_prefixes[] = {
-    "mch_", "mcs_", "mcp_", "mci_", "mct_"
-};
-
 
 const char *
 ngx_http_mchost_scope_name(ngx_http_mchost_scope_e scope)
@@ -86,49 +75,6 @@ ngx_http_mchost_bearer(ngx_http_request_t *r, ngx_str_t *token)
 }
 
 
-/* The kind of a token whose form is right, or NGX_DECLINED. */
-
-static ngx_int_t
-ngx_http_mchost_token_kind(const ngx_str_t *token)
-{
-    u_char      ch;
-    ngx_int_t   kind;
-    ngx_uint_t  i;
-
-    if (token->len != NGX_HTTP_MCHOST_TOKEN_LEN
-        || token->data[NGX_HTTP_MCHOST_SECRET_POS - 1] != '_')
-    {
-        return NGX_DECLINED;
-    }
-
-    for (kind = 0; kind < NGX_HTTP_MCHOST_TOKENS; kind++) {
-        if (ngx_strncmp(token->data, ngx_http_mchost_prefixes[kind], 4) == 0) {
-            break;
-        }
-    }
-
-    for (i = NGX_HTTP_MCHOST_ID_POS; i < NGX_HTTP_MCHOST_SECRET_POS - 1; i++) {
-        ch = token->data[i];
-
-        if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'f'))) {
-            return NGX_DECLINED;
-        }
-    }
-
-    for (i = NGX_HTTP_MCHOST_SECRET_POS; i < NGX_HTTP_MCHOST_TOKEN_LEN; i++) {
-        ch = token->data[i];
-
-        if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z')
-              || (ch >= 'A' && ch <= 'Z') || ch == '-' || ch == '_'))
-        {
-            return NGX_DECLINED;
-        }
-    }
-
-    return kind < NGX_HTTP_MCHOST_TOKENS ? kind : NGX_DECLINED;
-}
-
-
 ngx_int_t
 ngx_http_mchost_sha256_hex(const u_char *data, size_t len,
     u_char hash[NGX_HTTP_MCHOST_HASH_LEN])
@@ -149,11 +95,11 @@ ngx_int_t
 ngx_http_mchost_credential(const ngx_str_t *token,
     ngx_http_mchost_credential_t *cred)
 {
-    ngx_int_t  kind;
+    int  kind;
 
-    kind = ngx_http_mchost_token_kind(token);
+    kind = mc_token_kind((char *) token->data, token->len);
 
-    if (kind == NGX_DECLINED || kind > NGX_HTTP_MCHOST_TOKEN_PLATFORM
+    if (kind < 0 || kind > MC_TOKEN_PLATFORM
         || ngx_http_mchost_sha256_hex(token->data, token->len, cred->hash)
            != NGX_OK)
     {
@@ -168,9 +114,9 @@ ngx_http_mchost_credential(const ngx_str_t *token,
 
 ngx_int_t
 ngx_http_mchost_token_hash(const ngx_str_t *token,
-    ngx_http_mchost_token_e kind, u_char hash[NGX_HTTP_MCHOST_HASH_LEN])
+    mc_token_e kind, u_char hash[NGX_HTTP_MCHOST_HASH_LEN])
 {
-    if (ngx_http_mchost_token_kind(token) != (ngx_int_t) kind) {
+    if (mc_token_kind((char *) token->data, token->len) != (int) kind) {
         return NGX_DECLINED;
     }
 
@@ -179,8 +125,8 @@ ngx_http_mchost_token_hash(const ngx_str_t *token,
 
 
 ngx_int_t
-ngx_http_mchost_token_make(ngx_http_mchost_token_e kind, const char *id,
-    u_char token[NGX_HTTP_MCHOST_TOKEN_LEN + 1],
+ngx_http_mchost_token_make(mc_token_e kind, const char *id,
+    u_char token[MC_TOKEN_LEN + 1],
     u_char hash[NGX_HTTP_MCHOST_HASH_LEN])
 {
     u_char     *p, secret[32];
@@ -190,7 +136,7 @@ ngx_http_mchost_token_make(ngx_http_mchost_token_e kind, const char *id,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(token, ngx_http_mchost_prefixes[kind], 4);
+    p = ngx_cpymem(token, mc_token_prefix(kind), MC_TOKEN_ID_POS);
 
     for ( /* void */ ; *id; id++) {
         if (*id != '-') {
@@ -207,9 +153,9 @@ ngx_http_mchost_token_make(ngx_http_mchost_token_e kind, const char *id,
     ngx_encode_base64url(&text, &raw);
     ngx_explicit_memzero(secret, sizeof(secret));
 
-    token[NGX_HTTP_MCHOST_TOKEN_LEN] = '\0';
+    token[MC_TOKEN_LEN] = '\0';
 
-    return ngx_http_mchost_sha256_hex(token, NGX_HTTP_MCHOST_TOKEN_LEN, hash);
+    return ngx_http_mchost_sha256_hex(token, MC_TOKEN_LEN, hash);
 }
 
 

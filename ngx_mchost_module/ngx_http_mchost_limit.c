@@ -458,7 +458,7 @@ ngx_http_mchost_limit_seen(const ngx_http_mchost_credential_t *cred,
     if (key) {
         ngx_memcpy(key->tenant, id->tenant, NGX_HTTP_MCHOST_LIMIT_ID);
 
-        if (cred->kind == NGX_HTTP_MCHOST_TOKEN_KEY
+        if (cred->kind == MC_TOKEN_KEY
             && ngx_time() - key->touched >= NGX_HTTP_MCHOST_LIMIT_TOUCH)
         {
             key->touched = ngx_time();

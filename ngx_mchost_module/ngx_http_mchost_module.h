@@ -13,6 +13,7 @@
 #include "ngx_mchost_pg.h"
 #include "ngx_mchost_redis.h"
 #include "mc_schema.h"
+#include "mc_token.h"
 
 #define NGX_HTTP_MCHOST_BODY_MAX  (1024 * 1024)     /* bytes of a request */
 #define NGX_HTTP_MCHOST_POOLS     8                 /* mchost_postgres blocks */
@@ -138,21 +139,10 @@ ngx_int_t ngx_http_mchost_header(ngx_http_request_t *r, const char *name,
 /* The token of "Authorization: Bearer"; NGX_DECLINED when there is none. */
 ngx_int_t ngx_http_mchost_bearer(ngx_http_request_t *r, ngx_str_t *token);
 
-#define NGX_HTTP_MCHOST_TOKEN_LEN  (4 + 32 + 1 + 43)
-
-typedef enum {
-    NGX_HTTP_MCHOST_TOKEN_KEY,          /* mch_ */
-    NGX_HTTP_MCHOST_TOKEN_SESSION,      /* mcs_ */
-    NGX_HTTP_MCHOST_TOKEN_PLATFORM,     /* mcp_ */
-    NGX_HTTP_MCHOST_TOKEN_INVITE,       /* mci_; no credential, */
-    NGX_HTTP_MCHOST_TOKEN_TICKET,       /* mct_; nor this */
-    NGX_HTTP_MCHOST_TOKENS
-} ngx_http_mchost_token_e;
-
 /* What the database is shown of a token. */
 typedef struct {
-    ngx_http_mchost_token_e  kind;
-    u_char                   hash[NGX_HTTP_MCHOST_HASH_LEN];
+    mc_token_e  kind;
+    u_char      hash[NGX_HTTP_MCHOST_HASH_LEN];
 } ngx_http_mchost_credential_t;
 
 /* In the order of the table in ngx_http_mchost_auth.c. */
@@ -192,11 +182,11 @@ ngx_int_t ngx_http_mchost_credential(const ngx_str_t *token,
 
 /* The hash of a token of this kind; NGX_DECLINED when it is none. */
 ngx_int_t ngx_http_mchost_token_hash(const ngx_str_t *token,
-    ngx_http_mchost_token_e kind, u_char hash[NGX_HTTP_MCHOST_HASH_LEN]);
+    mc_token_e kind, u_char hash[NGX_HTTP_MCHOST_HASH_LEN]);
 
 /* Makes a new token with this UUID, and its hash. */
-ngx_int_t ngx_http_mchost_token_make(ngx_http_mchost_token_e kind,
-    const char *id, u_char token[NGX_HTTP_MCHOST_TOKEN_LEN + 1],
+ngx_int_t ngx_http_mchost_token_make(mc_token_e kind,
+    const char *id, u_char token[MC_TOKEN_LEN + 1],
     u_char hash[NGX_HTTP_MCHOST_HASH_LEN]);
 
 /* Begins a segment with present_key alone, for what nobody need be known

@@ -139,7 +139,7 @@ ngx_int_t ngx_http_mchost_trail(ngx_http_mchost_ctx_t *ctx,
 
 /* Makes a token: its id and itself go to ctx (id, secret). */
 ngx_int_t ngx_http_mchost_new_token(ngx_http_mchost_ctx_t *ctx,
-    ngx_http_mchost_token_e kind, ngx_str_t *hash);
+    mc_token_e kind, ngx_str_t *hash);
 
 /* Sends a document with one member more, "name":"text", which is text that
  * needs no escaping. */

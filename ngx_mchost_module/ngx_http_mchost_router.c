@@ -3,6 +3,7 @@
  */
 
 #include "ngx_http_mchost_router.h"
+#include "mc_path.h"
 
 
 const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
@@ -393,58 +394,12 @@ static const struct {
 };
 
 
-/* Compares segment by segment; "{name}" takes any that is not empty. */
-
-static ngx_uint_t
-ngx_http_mchost_route_match(const char *pattern, const ngx_str_t *path,
-    ngx_str_t names[NGX_HTTP_MCHOST_PATH_NAMES])
-{
-    u_char      *p, *last, *start;
-    ngx_uint_t   n;
-
-    n = 0;
-
-    p = path->data;
-    last = path->data + path->len;
-
-    while (*pattern) {
-
-        if (*pattern == '{') {
-            start = p;
-
-            while (p < last && *p != '/') {
-                p++;
-            }
-
-            if (p == start || n == NGX_HTTP_MCHOST_PATH_NAMES) {
-                return 0;
-            }
-
-            names[n].data = start;
-            names[n++].len = p - start;
-
-            pattern = (const char *) ngx_strchr(pattern, '}') + 1;
-            continue;
-        }
-
-        if (p == last || *p != (u_char) *pattern) {
-            return 0;
-        }
-
-        p++;
-        pattern++;
-    }
-
-    return p == last;
-}
-
-
 const ngx_http_mchost_route_t *
 ngx_http_mchost_route(ngx_http_mchost_ctx_t *ctx, const ngx_str_t *path,
     ngx_uint_t method, ngx_uint_t *allowed)
 {
-    ngx_str_t                       names[NGX_HTTP_MCHOST_PATH_NAMES];
     ngx_uint_t                      i;
+    mc_path_name_t                  names[NGX_HTTP_MCHOST_PATH_NAMES];
     const ngx_http_mchost_route_t  *route;
 
     *allowed = 0;
@@ -458,13 +413,18 @@ ngx_http_mchost_route(ngx_http_mchost_ctx_t *ctx, const ngx_str_t *path,
 
         ngx_memzero(names, sizeof(names));
 
-        if (!ngx_http_mchost_route_match(route->pattern, path, names)) {
+        if (mc_path_match(route->pattern, (char *) path->data, path->len,
+                          names, NGX_HTTP_MCHOST_PATH_NAMES)
+            < 0)
+        {
             continue;
         }
 
         if (route->method == method) {
-            ctx->id = names[0];
-            ctx->sub = names[1];
+            ctx->id.data = (u_char *) names[0].data;
+            ctx->id.len = names[0].len;
+            ctx->sub.data = (u_char *) names[1].data;
+            ctx->sub.len = names[1].len;
             return route;
         }
 

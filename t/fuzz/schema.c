@@ -1,5 +1,5 @@
 /* A document and, after a line with "---", a merge patch: validated, given
- * its defaults, patched, validated again. */
+ * its defaults, patched, validated again, and the change judged. */
 
 #include "../unit/pool.h"
 #include "fuzz.h"
@@ -49,12 +49,23 @@ check(const mc_alloc_t *a, mc_json_t *doc)
     MUST((validate(doc) == 0) == (n == 0));
 }
 
+/* No change is a change that may be. */
+static void
+check_change(const mc_json_t *from, const mc_json_t *to)
+{
+    mc_schema_error_t  errors[MAX_ERRORS];
+
+    MUST(mc_server_validate_change(from, from, errors, MAX_ERRORS) == 0);
+    MUST(mc_server_validate_change(from, to, errors, MAX_ERRORS)
+         <= MAX_ERRORS);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     POOL(a);
     mc_json_error_t  err;
-    mc_json_t       *doc, *patch = NULL;
+    mc_json_t       *doc, *patched, *patch = NULL;
     const uint8_t   *line = memmem(data, size, "\n---\n", 5);
     size_t           len = line ? (size_t) (line - data) : size;
 
@@ -67,9 +78,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(&a, doc);
     }
     if (doc && patch) {
-        doc = mc_json_merge_patch(&a, doc, patch);
-        MUST(doc != NULL);
-        check(&a, doc);
+        patched = mc_json_merge_patch(&a, mc_json_copy(&a, doc), patch);
+        MUST(patched != NULL);
+        check(&a, patched);
+        if (validate(doc) == 0 && validate(patched) == 0) {
+            check_change(mc_json_get(doc, "spec"),
+                         mc_json_get(patched, "spec"));
+        }
     }
     pool_free(&a_pool);
     return 0;
