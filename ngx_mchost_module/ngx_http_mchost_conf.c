@@ -312,7 +312,9 @@ ngx_http_mchost_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     mmcf->threads = ngx_thread_pool_add(cf, NULL);
-    if (mmcf->threads == NULL) {
+    if (mmcf->threads == NULL
+        || ngx_http_mchost_openapi_make(cf, &mmcf->openapi) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

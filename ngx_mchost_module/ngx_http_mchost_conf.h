@@ -41,6 +41,9 @@ char *ngx_http_mchost_rate_limit(ngx_conf_t *cf, ngx_command_t *cmd,
 void ngx_http_mchost_rate_merge(ngx_http_mchost_loc_conf_t *prev,
     ngx_http_mchost_loc_conf_t *conf);
 
+/* The text of /openapi.json, NUL-terminated. */
+ngx_int_t ngx_http_mchost_openapi_make(ngx_conf_t *cf, ngx_str_t *text);
+
 /* mchost_cors, and its inheritance. */
 char *ngx_http_mchost_cors_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

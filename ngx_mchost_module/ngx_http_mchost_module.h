@@ -52,6 +52,7 @@ typedef struct {
     ngx_mchost_redis_conf_t      *redis;    /* NULL: no mchost_redis */
     ngx_shm_zone_t               *zone;     /* NULL: no mchost_zone */
     mc_schema_t                  *schema;   /* of the server document */
+    ngx_str_t                     openapi;  /* NUL-terminated */
     ngx_thread_pool_t            *threads;  /* for passwords */
     mc_schema_t                  *bodies;   /* of the others, by name */
     unsigned                      used:1;   /* some location is ours */

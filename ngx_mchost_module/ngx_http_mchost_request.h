@@ -329,6 +329,7 @@ ngx_int_t ngx_http_mchost_me_password(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_totp_begin(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_totp_set(ngx_http_mchost_ctx_t *ctx);
 ngx_int_t ngx_http_mchost_ticket_create(ngx_http_mchost_ctx_t *ctx);
+ngx_int_t ngx_http_mchost_openapi(ngx_http_mchost_ctx_t *ctx);
 
 /* Tries to log in, by address of mail (or NULL) and of the network. 1, or 0:
  * 429 has been sent, and *rc is what to finalize with. */

@@ -373,7 +373,12 @@ const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
     { NGX_HTTP_POST, "ws-tickets", "POST /ws-tickets",
       NGX_HTTP_MCHOST_SCOPE_ANY,
       NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
-      ngx_http_mchost_ticket_create }
+      ngx_http_mchost_ticket_create },
+
+    { NGX_HTTP_GET, "openapi.json", "GET /openapi.json",
+      NGX_HTTP_MCHOST_SCOPE_PUBLIC,
+      NGX_HTTP_MCHOST_BODY_NONE, "", NULL,
+      ngx_http_mchost_openapi }
 };
 
 
