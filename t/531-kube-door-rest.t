@@ -35,6 +35,18 @@ subtest 'a row is a resource' => sub {
     is($status->()->{storage}{claimName}, "mc-$id", 'the claim');
 };
 
+subtest 'logs and console' => sub {
+    my $lines = sub { return map { my %f = @{ $_->[1] }; JSON::PP->new->utf8->decode($f{data})->{line} } @{ $t->redis->call(XRANGE => "mchost:log:$id", '-', '+') } };
+    later("the pod's output is in the stream", 30, sub { grep { /Done/ } $lines->() });
+    my ($request, $c) = (uuid7(), $t->redis->client('nginx'));
+    $c->call(SUBSCRIBE => "mchost:reply:$request");
+    $t->redis->client('nginx')->call('XADD', 'mchost:cmd', '*', id => $request, tenant => $acme->{id}, server => $id,
+        op => 'console', arg => 'say over the wall', deadline => int(time * 1000) + 20000);
+    my $m = $c->message(25);
+    ok($m && !exists JSON::PP->new->utf8->decode($m->[1])->{error}, 'a command is answered') or diag explain $m;
+    later('and heard', 30, sub { grep { /over the wall/ } $lines->() });
+};
+
 subtest 'a change' => sub {
     is($t->api(PATCH => "/servers/$id", key => $acme->{key}, body => { spec => { properties => { motd => 'New' } } })->status, 200, 'over REST');
     later('reaches the resource', 60, sub { ($get->()->{spec}{properties}{motd} // '') eq 'New' });
