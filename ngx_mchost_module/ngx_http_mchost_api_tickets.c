@@ -39,7 +39,7 @@ ngx_http_mchost_ticket_create(ngx_http_mchost_ctx_t *ctx)
     ngx_str_t         params[5];
     ngx_table_elt_t  *origin;
 
-    if (ngx_http_mchost_new_token(ctx, NGX_HTTP_MCHOST_TOKEN_TICKET,
+    if (ngx_http_mchost_new_token(ctx, MC_TOKEN_TICKET,
                                   &params[1])
         != NGX_OK)
     {
@@ -48,7 +48,7 @@ ngx_http_mchost_ticket_create(ngx_http_mchost_ctx_t *ctx)
 
     params[0] = ctx->id;
 
-    if (ctx->credential.kind == NGX_HTTP_MCHOST_TOKEN_SESSION) {
+    if (ctx->credential.kind == MC_TOKEN_SESSION) {
         ngx_str_set(&params[2], "session");
 
     } else {

@@ -77,7 +77,7 @@ ngx_http_mchost_op_auth(ngx_http_mchost_op_t *op)
     token.data = (u_char *) v->str;
     token.len = v->len;
     if (ngx_http_mchost_credential(&token, &op->credential) != NGX_OK
-        || op->credential.kind == NGX_HTTP_MCHOST_TOKEN_PLATFORM)
+        || op->credential.kind == MC_TOKEN_PLATFORM)
     {
         ngx_http_mchost_op_error(op, "unauthorized",
                                  "The API key is not valid.");

@@ -495,8 +495,8 @@ ngx_http_mchost_ws_ticket_taken(ngx_http_mchost_session_t *s,
     }
 
     s->credential.kind = PQgetvalue(res, 0, 0)[0] == 's'
-                         ? NGX_HTTP_MCHOST_TOKEN_SESSION
-                         : NGX_HTTP_MCHOST_TOKEN_KEY;
+                         ? MC_TOKEN_SESSION
+                         : MC_TOKEN_KEY;
     ngx_memcpy(s->credential.hash, PQgetvalue(res, 0, 1),
                NGX_HTTP_MCHOST_HASH_LEN);
 
@@ -613,7 +613,7 @@ ngx_http_mchost_websocket_handler(ngx_http_request_t *r)
     bearer = (ngx_http_mchost_bearer(r, &token) == NGX_OK);
     if (bearer
         && (ngx_http_mchost_credential(&token, &s->credential) != NGX_OK
-            || s->credential.kind == NGX_HTTP_MCHOST_TOKEN_PLATFORM))
+            || s->credential.kind == MC_TOKEN_PLATFORM))
     {
         return ngx_http_mchost_problem(r, NGX_HTTP_UNAUTHORIZED,
                                        "The API key is not valid.");
@@ -622,7 +622,7 @@ ngx_http_mchost_websocket_handler(ngx_http_request_t *r)
     if (!bearer
         && ngx_http_arg(r, (u_char *) "ticket", 6, &token) == NGX_OK)
     {
-        if (ngx_http_mchost_token_hash(&token, NGX_HTTP_MCHOST_TOKEN_TICKET,
+        if (ngx_http_mchost_token_hash(&token, MC_TOKEN_TICKET,
                                        hash)
             != NGX_OK)
         {
