@@ -14,6 +14,7 @@ plan(skip_all => 'the image cannot be brought to a cluster that is not ours') if
 
 # This cluster's API server listens on the machine's loopback alone, which
 # pods reach with the machine's network.
+my $admin = free_port();
 my ($port) = slurp($kube->kubeconfig) =~ m{https://127\.0\.0\.1:(\d+)};
 mkdir "$dir/overlay";
 system('cp', '-r', "$root/conf/kubernetes", "$dir/overlay/base");
@@ -28,10 +29,11 @@ patches:
       - {op: remove, path: /metadata/labels/pod-security.kubernetes.io~1enforce}
   - target: {kind: ConfigMap, name: mchost-reconciler}
     patch: |
-      - {op: replace, path: /data/MCHOST_ADMIN_LISTEN, value: "127.0.0.1:@{[ free_port() ]}"}
+      - {op: replace, path: /data/MCHOST_ADMIN_LISTEN, value: "0.0.0.0:$admin"}
   - target: {kind: Deployment, name: mchost-reconciler}
     patch: |
       - {op: add, path: /spec/template/spec/hostNetwork, value: true}
+      - {op: replace, path: /spec/template/spec/containers/0/ports/0/containerPort, value: $admin}
       - {op: add, path: /spec/template/spec/containers/0/env, value: [{name: KUBERNETES_SERVICE_HOST, value: 127.0.0.1}, {name: KUBERNETES_SERVICE_PORT, value: "$port"}]}
 EOT
 close $f;

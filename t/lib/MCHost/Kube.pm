@@ -284,7 +284,7 @@ sub kubectl_try {
     unlink $out, $err;
     my @ns = !$self->{ns} || grep({ /^(-n|-A|--namespace|--all-namespaces)/ } @args) ? () : ('-n', $self->{ns});
     my $status = MCHost::Process->spawn(name => 'kubectl', cmd => [ $self->{kubectl}, '--kubeconfig', $self->{kubeconfig}, @ns, @args ],
-        out => $out, log => $err)->wait(180);
+        out => $out, log => $err)->wait(300);
     return (defined $status ? $status >> 8 : 'hangs', _slurp($out), _slurp($err));
 }
 
