@@ -106,6 +106,12 @@ subtest 'lists of servers' => sub {
     is($t->api(POST => "/servers/$server{two}/actions/stop", key => $k)->status, 404, 'nor stopped');
     is($t->api(POST => '/servers', key => $k, body => { name => 'new', spec => $t->spec })->status, 403, 'it makes none');
     is($t->sql("SELECT count(*) FROM servers WHERE name = 'new'"), '0', 'none was made');
+    for my $table (qw(server_events server_metrics server_backups)) {
+        my $rows = $t->sql("SELECT count(*) FROM pg_policies WHERE tablename = '$table' AND permissive = 'RESTRICTIVE' AND policyname = 'key_servers'");
+        is($rows, '1', "$table: bound to the list as well");
+    }
+    $t->sql("INSERT INTO server_events (tenant_id, id, server_id, type, reason) VALUES ('$red->{id}', '" . uuid7() . "', '$server{$_}', 'Normal', 'Test')") for qw(one two);
+    is_deeply([ map { $_->{server} } @{ $t->api(GET => '/events', key => $k)->json->{items} } ], [ $server{one} ], 'events of its own');
     is(make_key($k)->json->{errors}[0]{pointer}, '/servers', 'and gives no others away');
     is(make_key($red->{key}, servers => [ $foreign ])->json->{errors}[0]{pointer}, '/servers', "another tenant's server is unknown");
     is(make_key($red->{key}, servers => [ uuid7() ])->json->{errors}[0]{pointer}, '/servers', 'like one that is nobody\'s');
