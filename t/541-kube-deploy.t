@@ -67,10 +67,10 @@ subtest 'apply' => sub {
 
 subtest 'a server' => sub {
     $kube->kubectl('apply', '-f', 'conf/examples/lobby.yaml');
-    settled('becomes Ready', ($kube->kubectl_try(qw(wait --for=condition=Ready --timeout=240s mcsrv/lobby)))[0] == 0);
+    settled('becomes Ready', ($kube->kubectl_try(qw(wait --for=condition=Ready --timeout=240s mcsrv/lobby)))[0] eq '0');
     $kube->patch(MinecraftServer => 'lobby', { spec => { runPolicy => 'Stopped' } });
-    settled('stops', ($kube->kubectl_try(qw(wait --for=jsonpath={.status.state}=Stopped --timeout=240s mcsrv/lobby)))[0] == 0);
-    settled('goes', ($kube->kubectl_try(qw(delete --timeout=240s mcsrv/lobby)))[0] == 0);
+    settled('stops', ($kube->kubectl_try(qw(wait --for=jsonpath={.status.state}=Stopped --timeout=240s mcsrv/lobby)))[0] eq '0');
+    settled('goes', ($kube->kubectl_try(qw(delete --timeout=240s mcsrv/lobby)))[0] eq '0');
     my @claims = $kube->list('PersistentVolumeClaim');
     is(scalar @claims, 1, 'its world stays');
     my $logs = ($kube->kubectl_try(qw(-n mchost-system logs deploy/mchost-reconciler)))[1];
