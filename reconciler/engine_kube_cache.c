@@ -370,6 +370,64 @@ tell(kube_t *k, const kube_resource_t *res)
 }
 
 
+typedef struct {
+    kube_t      *kube;
+    const char  *ns;
+    const char  *tenant;
+} moved_t;
+
+
+static void
+tell_moved(void *value, void *data)
+{
+    kube_resource_t  *res = value;
+    moved_t          *m = data;
+
+    if (res->gitops && strcmp(res->meta.ns, m->ns) == 0) {
+        m->kube->handlers.resource(m->kube->handlers.data, m->tenant, res->id);
+    }
+}
+
+
+/* A namespace has got another tenant, and so have the servers in it. */
+static void
+moved(kube_t *k, const char *ns, const char *tenant)
+{
+    moved_t  m = { k, ns, tenant };
+
+    if (k->inf[KUBE_RESOURCE] && !k->destroyed) {
+        mc_informer_each(k->inf[KUBE_RESOURCE], tell_moved, &m);
+    }
+}
+
+
+static void *
+namespace_put(void *data, void *old_value, const mc_kube_meta_t *meta,
+    const char *text, size_t len, bool changed)
+{
+    kube_watch_t  *w = data;
+    kube_value_t  *old = old_value;
+
+    if (old == NULL || strcmp(old->obj->meta.tenant_id, meta->tenant_id) != 0) {
+        moved(w->kube, meta->name, meta->tenant_id);
+    }
+    return child_put(data, old_value, meta, text, len, changed);
+}
+
+
+static void
+namespace_gone(void *data, void *value)
+{
+    kube_watch_t  *w = data;
+    kube_value_t  *v = value;
+    char           tenant[MC_UUID_LEN + 1];
+
+    mc_kube_resource_id(v->obj->meta.name, "", tenant);
+    moved(w->kube, v->obj->meta.name, tenant);
+    value_free(v);
+}
+
+
 static void
 unlist(kube_t *k, kube_resource_t *res)
 {
@@ -484,6 +542,8 @@ kube_watch(kube_t *k, kube_kind_t kind)
     }
     if (kind == KUBE_NAMESPACE) {
         conf.selector = MC_LABEL_TENANT;
+        conf.put = namespace_put;
+        conf.gone = namespace_gone;
     } else if (kind == KUBE_RESOURCE) {
         conf.selector = "";
         conf.put = resource_put;

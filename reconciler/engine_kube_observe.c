@@ -64,15 +64,17 @@ same_quantity(const char *a, const char *b)
 }
 
 
+/* One that waits for its node to have room may have to be taken back. */
 static void
 look_at_cpu(kube_op_t *op, const kube_value_t *v)
 {
-    const char  *cpu = mc_json_str(mc_json_at(op->server.spec, "resources.cpu"),
-                                   "1");
+    const mc_kube_pod_t  *pod = &v->obj->pod;
+    const char           *cpu = mc_json_str(mc_json_at(op->server.spec,
+                                                       "resources.cpu"), "1");
 
-    if (v->obj->pod.running && v->obj->pod.cpu_limit[0]
-        && !op->kube->no_resize && !same_quantity(v->obj->pod.cpu_limit, cpu)
-        && strcmp(v->asked, cpu) != 0)
+    if (pod->running && pod->cpu_limit[0] && !op->kube->no_resize
+        && strcmp(v->asked, cpu) != 0
+        && (!same_quantity(pod->cpu_limit, cpu) || pod->resize_reason[0]))
     {
         op->obs.resize = true;
     }

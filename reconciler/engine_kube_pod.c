@@ -68,6 +68,9 @@ on_scaled(kube_op_t *op, const mc_kube_reply_t *r)
 {
     if (r->result == MC_KUBE_OK) {
         kube_op_wrote(op, KUBE_SET, r);
+    } else if (r->result == MC_KUBE_INVALID) {
+        kube_op_fail(op, "Conflict", true, "the StatefulSet is another one now");
+        return;
     } else if (r->result != MC_KUBE_NOT_FOUND) {
         kube_op_fail_reply(op, r);
         return;

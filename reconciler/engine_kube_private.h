@@ -96,7 +96,6 @@ struct kube_s {
     kube_op_t                 *writing;     /* whose answer is taken over */
     mc_engine_log_t           *logs;
     uv_timer_t                 defer;       /* of op->later */
-    char                       tenant[MC_UUID_LEN + 1]; /* of conf.ns */
     bool                       started;     /* mc_engine_kube_start() */
     bool                       synced;
     bool                       no_resize;   /* the cluster is too old */
