@@ -1,6 +1,7 @@
 # A MinecraftServer alone, with no database and no Redis: what is made of it,
 # that it stays so whoever meddles with it, what the status says when something
 # is wrong, and that a reconciler killed at any moment goes on where it was.
+# sanitized: only
 
 use lib 't/lib';
 use MCHost::Test;

@@ -1,5 +1,6 @@
 # Servers of the REST API as MinecraftServers: in their tenant's namespace, in
 # line with their rows whoever edits them, and back when somebody deletes them.
+# sanitized: only
 
 use lib 't/lib';
 use MCHost::Test;

@@ -1,5 +1,6 @@
 # The first door to a server in Kubernetes: a MinecraftServer applied with
 # kubectl, with neither database nor Redis.
+# sanitized: only
 
 use lib 't/lib';
 use MCHost::Test;

@@ -1,5 +1,6 @@
 # The second door: a server made over REST, whose row becomes a MinecraftServer
 # and everything below it.
+# sanitized: only
 
 use lib 't/lib';
 use MCHost::Test;

@@ -1,5 +1,6 @@
 # The reconciler is killed with -9 in the middle of everything that it does to a
 # server in Kubernetes, and started again: it converges, on the same world.
+# sanitized: only
 
 use lib 't/lib';
 use MCHost::Test;
