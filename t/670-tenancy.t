@@ -287,6 +287,33 @@ subtest 'operators and tenants' => sub {
     }
 };
 
+subtest 'sockets' => sub {
+    my $ws = $t->ws(key => $red->{key});
+    is($ws->ask({ op => 'subscribe', topics => [qw(status logs)], servers => ['*'], since => '0-0' })->{op}, 'ack', 'all that is to be seen');
+    my $nothing = nobody();
+    my @ops = (
+        (map { my $topic = $_; sub { { op => 'subscribe', topics => [$topic], servers => [ $_[0] ] } } } qw(status logs)),
+        sub { { op => 'subscribe', topics => ['logs'], servers => [ $id{red}{server}, $_[0] ], since => '0-0' } },
+        sub { { op => 'command', server => $_[0], command => 'stop' } },
+        (map { my $action = $_; sub { { op => 'action', server => $_[0], action => $action } } } qw(start stop restart)),
+    );
+    for my $op (@ops) {
+        my ($a, $b) = map { my $m = $ws->ask($op->($_)); delete $m->{id}; $m } $id{blue}{server}, $nothing->{server};
+        my $name = join ' ', map { ref $_ ? @$_ : $_ } grep { defined } @{ $op->('') }{qw(op topics action)};
+        is($a->{code}, 'not_found', "a socket: $name") or diag explain $a;
+        is_deeply($a, $b, '… as if there were none');
+    }
+    my $redis = $t->redis->client('reconciler');
+    for my $who ([ $blue, $id{blue}, $mark ], [ $red, $id{red}, 'behind it' ]) {
+        $redis->call('PUBLISH', "mchost:t:$who->[0]{id}:status", "1 $who->[1]{server} 9-0 2026-01-02T03:04:05Z {\"message\":\"$who->[2]\"}");
+    }
+    is($ws->ask({ op => 'subscribe', topics => ['status'], servers => ["$id{red}{server}' OR '1'='1"] })->{op}, 'error', 'SQL is no id');
+    ok($ws->expect(sub { $_->{op} eq 'event' && ($_->{data}{message} // '') eq 'behind it' }), "what is published for one's own comes");
+    my $seen = JSON::PP->new->canonical->encode([ $ws->drain ]);
+    unlike($seen, qr/$mark|$id{blue}{server}|$blue->{id}/, 'nothing of the other tenant came');
+    like($seen, qr/private4711/, "what is one's own did");
+};
+
 subtest 'nothing leaked, nothing changed' => sub {
     cmp_ok($asked, '>', 1000, "$asked requests");
     is_deeply([ @leaks > 20 ? @leaks[ 0 .. 19 ] : @leaks ], [], 'no mark and no id of the other tenant in any of the answers');
