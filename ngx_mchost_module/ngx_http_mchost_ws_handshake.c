@@ -422,13 +422,19 @@ ngx_http_mchost_ws_answer(ngx_http_mchost_session_t *s,
 }
 
 
+typedef ngx_int_t (*ngx_http_mchost_ws_step_pt)(ngx_http_mchost_session_t *s,
+    ngx_mchost_pg_reply_t *reply);
+
+
+/* The database's answer to one step of the handshake: the next step is under
+ * way, the socket is open, or the request ends with what step returns. */
 static void
-ngx_http_mchost_ws_answered(void *data, ngx_mchost_pg_reply_t *reply)
+ngx_http_mchost_ws_stepped(ngx_http_mchost_session_t *s,
+    ngx_mchost_pg_reply_t *reply, ngx_http_mchost_ws_step_pt step)
 {
-    ngx_int_t                   rc;
-    ngx_http_mchost_session_t  *s = data;
-    ngx_connection_t           *c = s->connection;
-    ngx_http_request_t         *r = s->request;
+    ngx_int_t            rc;
+    ngx_connection_t    *c = s->connection;
+    ngx_http_request_t  *r = s->request;
 
     s->segment = NULL;
     if (s->timer.timer_set) {
@@ -436,11 +442,18 @@ ngx_http_mchost_ws_answered(void *data, ngx_mchost_pg_reply_t *reply)
     }
     ngx_http_set_log_request(c->log, r);
 
-    rc = ngx_http_mchost_ws_answer(s, reply);
-    if (s->state == NGX_HTTP_MCHOST_WS_HANDSHAKE) {
+    rc = step(s, reply);
+    if (s->segment == NULL && s->state == NGX_HTTP_MCHOST_WS_HANDSHAKE) {
         ngx_http_finalize_request(r, rc);
     }
     ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_mchost_ws_answered(void *data, ngx_mchost_pg_reply_t *reply)
+{
+    ngx_http_mchost_ws_stepped(data, reply, ngx_http_mchost_ws_answer);
 }
 
 
@@ -507,22 +520,7 @@ ngx_http_mchost_ws_ticket_taken(ngx_http_mchost_session_t *s,
 static void
 ngx_http_mchost_ws_ticket_answered(void *data, ngx_mchost_pg_reply_t *reply)
 {
-    ngx_int_t                   rc;
-    ngx_http_mchost_session_t  *s = data;
-    ngx_connection_t           *c = s->connection;
-    ngx_http_request_t         *r = s->request;
-
-    s->segment = NULL;
-    if (s->timer.timer_set) {
-        ngx_del_timer(&s->timer);
-    }
-    ngx_http_set_log_request(c->log, r);
-
-    rc = ngx_http_mchost_ws_ticket_taken(s, reply);
-    if (s->segment == NULL) {
-        ngx_http_finalize_request(r, rc);
-    }
-    ngx_http_run_posted_requests(c);
+    ngx_http_mchost_ws_stepped(data, reply, ngx_http_mchost_ws_ticket_taken);
 }
 
 
