@@ -101,8 +101,9 @@ mc_kube_object_t *mc_kube_object_meta(const char *text, size_t len);
 /* Whether everything that `wanted` sets is in `there` with the same value:
  * quantities and numbers compared as such, lists with a merge key ("name",
  * "containerPort", "mountPath", "port", "type", "uid", "key", "ip") by it,
- * others in order, null as absent. On a difference its path is in where.
- * What others have added does not matter. */
+ * others in order, null and what the API drops (false, 0, empty) as absent.
+ * On a difference its path is in where. What others have added does not
+ * matter. */
 struct mc_json_s;
 bool mc_kube_contains(const struct mc_json_s *there,
     const struct mc_json_s *wanted, char *where, size_t size);

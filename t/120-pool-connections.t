@@ -24,7 +24,8 @@ $pg->restart;
 my $conninfo = $pg->conninfo('mchost_api', host => "127.0.0.1,$address") . ' port=1,5432 sslmode=require';
 my %vars = %{ $t->nginx->{vars} };
 $t->nginx->configure($t->nginx->{template}, %vars,
-    POSTGRES => qq(mchost_postgres main { conninfo "$conninfo"; connections 1; pipeline 16; queue 64 timeout=2s; query_timeout 1s; }));
+    POSTGRES => qq(mchost_postgres main { conninfo "$conninfo"; connections 1; pipeline 16; queue 64 timeout=2s; query_timeout 1s; })
+        . ' mchost_postgres platform { conninfo "' . $pg->conninfo('mchost_platform') . '"; connections 1; }');
 $t->nginx->start;
 $t->wait_ready;
 

@@ -46,7 +46,9 @@ main(void)
     check(true, "{\"b\":null}", "{\"b\":{}}", "", "and so is nothing");
     check(false, "{\"b\":1}", "{\"b\":null}", "b", "absent is wanted");
     check(true, "{}", "{\"b\":[]}", "", "an empty list");
-    check(false, "{}", "{\"b\":false}", "b", "false is not absent");
+    check(true, "{}", "{\"b\":false,\"c\":0,\"d\":\"\"}", "",
+          "what the API drops");
+    check(false, "{\"b\":true}", "{\"b\":false}", "b", "true is not false");
 
     check(true, "{\"resources\":{\"limits\":{\"cpu\":\"1\","
           "\"memory\":\"1Gi\"}}}", "{\"resources\":{\"limits\":"
