@@ -297,6 +297,7 @@ static void
 on_resync(uv_timer_t *timer)
 {
     resync(timer->data);
+    mc_records_prune(timer->data);
 }
 
 
@@ -666,6 +667,7 @@ mc_app_stop(mc_app_t *app)
         app->engine->ops->destroy(app->engine);
     }
     mc_talk_abandon(app);
+    mc_records_abandon(app);
     mc_lifecycle_abandon(app);
 
     uv_close((uv_handle_t *) &app->dispatch, NULL);

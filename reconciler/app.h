@@ -24,6 +24,7 @@ typedef struct mc_command_s mc_command_t;
 typedef struct mc_probe_s   mc_probe_t;
 typedef struct mc_follow_s  mc_follow_t;
 typedef struct mc_talk_s    mc_talk_t;
+typedef struct mc_sample_s  mc_sample_t;
 
 struct mc_app_s {
     uv_loop_t            *loop;
@@ -39,6 +40,8 @@ struct mc_app_s {
     mc_command_t         *commands;     /* console commands under way */
     unsigned              n_commands;
     mc_talk_t            *talks;        /* with consoles, under way */
+    mc_sample_t          *samples;      /* measurements under way */
+    unsigned              n_samples;
     mc_map_t             *zones;        /* time zones by name */
 
     uv_timer_t            dispatch;     /* the workqueue's next key */
@@ -66,6 +69,14 @@ typedef struct {
     mc_json_t   *spec;              /* NULL: not known */
 } mc_memory_t;
 
+/* An event that was told. */
+typedef struct {
+    uint64_t  hash;
+    int64_t   at_ms;
+} mc_told_t;
+
+#define MC_TOLD_MAX  8
+
 /* One server: the row as last read, and what is remembered beside it. */
 struct mc_record_s {
     char              id[MC_UUID_LEN + 1];
@@ -87,6 +98,13 @@ struct mc_record_s {
     mc_memory_t       game;             /* what the running game goes by */
     bool              rcon_away;        /* RCON of this pod is out of reach */
     bool              ready;            /* as counted in the metrics */
+
+    mc_told_t         told[MC_TOLD_MAX];
+    int64_t           event_ms;         /* place of the last one told */
+    unsigned          event_n;
+    int64_t           sampled_ms;       /* measured last, monotonic, 0: never */
+    int64_t           cpu_run_ms;       /* of the pod that needed cpu_ns */
+    int64_t           cpu_ms, cpu_ns;   /* until cpu_ms */
 
     mc_probe_t       *probe;
     mc_follow_t      *follow;
@@ -185,6 +203,20 @@ void mc_probe_start(mc_app_t *app, mc_record_t *rec);
 /* Pings now; the server is looked at once the answer is there. */
 void mc_probe_ask(mc_record_t *rec);
 void mc_probe_stop(mc_record_t *rec);
+
+/* -- records.c -- */
+
+/* Stores an event of a server that has a row and tells it to the sockets, once
+ * within some minutes. Dropped while the database is away or busy. */
+void mc_records_event(mc_app_t *app, mc_record_t *rec, bool warning,
+    const char *reason, const char *message);
+/* Measures a server that has been ready, once a minute: to be called with every
+ * ping. */
+void mc_records_sample(mc_app_t *app, mc_record_t *rec);
+/* Removes what is too old. */
+void mc_records_prune(mc_app_t *app);
+/* Frees the measurements that the end of the process cut off. */
+void mc_records_abandon(mc_app_t *app);
 
 /* -- console.c -- */
 

@@ -65,14 +65,15 @@ send_words(mc_redis_t *redis, mc_redis_reply_pt cb, void *data, int argc,
 
 /* -- out -- */
 
-void
-mc_bus_publish_status(mc_bus_t *bus, const char *tenant, const char *server,
-    const char *seq, const char *time, const char *status)
+static void
+publish(mc_bus_t *bus, const char *topic, const char *tenant, const char *server,
+    const char *seq, const char *time, const char *data)
 {
-    char           channel[KEY_MAX], id[48];
+    char           channel[KEY_MAX];
     mc_envelope_t  env = {
-        .server = server, .seq = id, .time = time, .time_len = strlen(time),
-        .data = status, .data_len = strlen(status)
+        .server = server, .seq = seq, .seq_len = strlen(seq),
+        .time = time, .time_len = strlen(time),
+        .data = data, .data_len = strlen(data)
     };
     const char    *argv[3] = { "PUBLISH", channel };
     char          *message = malloc(STATUS_MAX);
@@ -81,13 +82,32 @@ mc_bus_publish_status(mc_bus_t *bus, const char *tenant, const char *server,
         free(message);
         return;
     }
-    env.seq_len = (size_t) snprintf(id, sizeof(id), "%s-0", seq);
-    snprintf(channel, sizeof(channel), "%st:%s:status", bus->conf.prefix, tenant);
+    snprintf(channel, sizeof(channel), "%st:%s:%s", bus->conf.prefix, tenant,
+             topic);
     argv[2] = message;
     if (mc_envelope_encode(message, STATUS_MAX, &env) < STATUS_MAX) {
         send_words(bus->commands, NULL, NULL, 3, argv);
     }
     free(message);
+}
+
+
+void
+mc_bus_publish_status(mc_bus_t *bus, const char *tenant, const char *server,
+    const char *seq, const char *time, const char *status)
+{
+    char  id[48];
+
+    snprintf(id, sizeof(id), "%s-0", seq);
+    publish(bus, "status", tenant, server, id, time, status);
+}
+
+
+void
+mc_bus_publish_event(mc_bus_t *bus, const char *tenant, const char *server,
+    const char *seq, const char *time, const char *event)
+{
+    publish(bus, "events", tenant, server, seq, time, event);
 }
 
 

@@ -49,6 +49,10 @@ bool mc_bus_up(const mc_bus_t *bus);
 void mc_bus_publish_status(mc_bus_t *bus, const char *tenant,
     const char *server, const char *seq, const char *time, const char *status);
 
+/* The same of an event; seq is "ms-n". */
+void mc_bus_publish_event(mc_bus_t *bus, const char *tenant, const char *server,
+    const char *seq, const char *time, const char *event);
+
 /* Answers a command with a JSON text. */
 void mc_bus_reply(mc_bus_t *bus, const char *id, const char *json);
 

@@ -29,6 +29,15 @@ typedef void (*mc_engine_done_pt)(void *data, const mc_engine_error_t *err);
 typedef void (*mc_engine_observed_pt)(void *data, const mc_observed_t *obs,
     const mc_engine_error_t *err);
 
+/* What a running pod needs. */
+typedef struct {
+    int64_t  cpu_ns;                /* since its start */
+    int64_t  memory_bytes;
+} mc_usage_t;
+
+typedef void (*mc_engine_usage_pt)(void *data, const mc_usage_t *usage,
+    const mc_engine_error_t *err);
+
 /* What the console answered; output is NULL when err is not. */
 typedef void (*mc_engine_output_pt)(void *data, const char *output, size_t len,
     const mc_engine_error_t *err);
@@ -114,6 +123,11 @@ typedef struct {
     mc_engine_log_t *(*log_follow)(mc_engine_t *e, const mc_server_t *s,
         const char *since, mc_engine_line_pt line, void *data);
     void (*log_stop)(mc_engine_log_t *log);
+
+    /* What the running pod needs; beside whatever else is under way for the
+     * server. NULL: the engine cannot tell. */
+    void (*usage)(mc_engine_t *e, const mc_server_t *s, mc_engine_usage_pt cb,
+        void *data);
 
     /* 1 when the engine's API answered lately. */
     bool (*ready)(mc_engine_t *e);

@@ -124,6 +124,8 @@ op_end(op_t *op, const mc_engine_error_t *err)
     podman_ports_leave(op);
     if (op->observed) {
         op->observed(op->data, err ? NULL : &op->obs, err);
+    } else if (op->usage) {
+        op->usage(op->data, err ? NULL : &op->used, err);
     } else {
         op->done(op->data, err);
     }
@@ -292,6 +294,7 @@ static const mc_engine_ops_t  podman_ops = {
     .remove_storage = podman_remove_storage,
     .log_follow = podman_log_follow,
     .log_stop = podman_log_stop,
+    .usage = podman_usage,
     .ready = ready,
     .destroy = destroy
 };

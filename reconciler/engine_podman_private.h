@@ -37,8 +37,10 @@ struct op_s {
     char                   config[MC_NAME_LEN + 1];
     mc_engine_done_pt      done;
     mc_engine_observed_pt  observed;
+    mc_engine_usage_pt     usage;
     void                  *data;
     mc_observed_t          obs;
+    mc_usage_t             used;
     mc_engine_error_t      error;           /* to tell after cleaning up */
     int                    grace;
     bool                   world;           /* of remove_storage */
@@ -135,6 +137,9 @@ void podman_stop(mc_engine_t *e, const mc_server_t *s, int grace,
     mc_engine_done_pt cb, void *data);
 void podman_remove(mc_engine_t *e, const mc_server_t *s,
     mc_engine_done_pt cb, void *data);
+
+void podman_usage(mc_engine_t *e, const mc_server_t *s, mc_engine_usage_pt cb,
+    void *data);
 
 mc_engine_log_t *podman_log_follow(mc_engine_t *e, const mc_server_t *s,
     const char *since, mc_engine_line_pt line, void *data);

@@ -50,8 +50,14 @@ static void
 tell(mc_pass_t *pass, bool warning, const char *reason, const char *message)
 {
     mc_engine_t  *e = pass->app->engine;
+    mc_record_t  *rec = pass->rec;
 
-    e->ops->event(e, &pass->rec->row.server, warning, reason, message);
+    if (e->ops->event != NULL && rec->obs.resource) {
+        e->ops->event(e, &rec->row.server, warning, reason, message);
+    }
+    if (!rec->resource) {
+        mc_records_event(pass->app, rec, warning, reason, message);
+    }
 }
 
 
@@ -99,9 +105,7 @@ tell_changes(mc_pass_t *pass)
     const mc_json_t  *before = pass->rec->row.status, *after = pass->status;
     mc_state_t        state = mc_status_state(after);
 
-    if (pass->app->engine->ops->event == NULL || !pass->rec->observed
-        || !pass->rec->obs.resource)
-    {
+    if (!pass->rec->observed) {
         return;
     }
     if (before == NULL || mc_status_state(before) != state) {

@@ -103,6 +103,7 @@ on_pong(void *data, const mc_pong_t *pong, const char *message)
     } else {
         failed(probe, message);
     }
+    mc_records_sample(probe->app, probe->rec);
     next(probe);
 }
 

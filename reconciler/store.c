@@ -116,7 +116,7 @@ segment_create(int id, const char *const *params)
     char       *text;
 
     for (int i = 0; i < n; i++) {
-        size += strlen(params[i]) + 1;
+        size += params[i] == NULL ? 0 : strlen(params[i]) + 1;
     }
     seg = calloc(1, size);
     if (seg == NULL) {
@@ -127,8 +127,10 @@ segment_create(int id, const char *const *params)
     text = (char *) (seg->params + n);
 
     for (int i = 0; i < n; i++) {
-        seg->params[i] = text;
-        text = stpcpy(text, params[i]) + 1;
+        if (params[i] != NULL) {
+            seg->params[i] = text;
+            text = stpcpy(text, params[i]) + 1;
+        }
     }
     return seg;
 }

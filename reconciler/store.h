@@ -36,9 +36,10 @@ void mc_store_destroy(mc_store_t *store);
 
 bool mc_store_up(const mc_store_t *store);
 
-/* Sends statement id with its text parameters, which are copied. The callback
- * comes once, from the loop, never from within this call. -1 and no callback:
- * the database is away or 1024 statements are waiting. */
+/* Sends statement id with its text parameters, which are copied; one that is
+ * NULL is NULL there. The callback comes once, from the loop, never from within
+ * this call. -1 and no callback: the database is away or 1024 statements are
+ * waiting. */
 int mc_store_query(mc_store_t *store, int id, const char *const *params,
     mc_store_done_pt cb, void *data);
 
