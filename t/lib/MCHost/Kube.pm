@@ -124,11 +124,23 @@ sub _prepare {
     my ($self) = @_;
 
     $self->kubectl(qw(apply --server-side --force-conflicts -f), "$self->{root}/conf/kubernetes/crd.yaml");
-    $self->kubectl(qw(wait --for=condition=Established --timeout=60s crd/minecraftservers.mchost.io));
+    # which fails as long as the new definition has no conditions at all
+    $self->_works(qw(wait --for=condition=Established --timeout=60s crd/minecraftservers.mchost.io));
+    remove_tree("$self->{dir}/kubectl-cache");          # from before there was one
+    $self->_works(qw(get mcsrv -A));
     return if $self->{foreign};
     chomp(my $tar = qx("$self->{root}/images/demo/build" 2>>"$self->{dir}/kube-tool.log"));
     die "the demo image cannot be built\n" unless $tar && -f $tar;
     $self->tool(load => $tar);
+}
+
+# Until kubectl succeeds.
+sub _works {
+    my ($self, @args) = @_;
+
+    for (my $end = time + 60; ($self->kubectl_try(@args))[0] ne '0'; sleep 0.2) {
+        die "waited in vain for kubectl @args\n" if time > $end;
+    }
 }
 
 sub _proxy {
@@ -283,7 +295,7 @@ sub kubectl_try {
     my ($out, $err) = map { "$self->{dir}/kubectl.$_" } qw(out err);
     unlink $out, $err;
     my @ns = !$self->{ns} || grep({ /^(-n|-A|--namespace|--all-namespaces)/ } @args) ? () : ('-n', $self->{ns});
-    my $status = MCHost::Process->spawn(name => 'kubectl', cmd => [ $self->{kubectl}, '--kubeconfig', $self->{kubeconfig}, @ns, @args ],
+    my $status = MCHost::Process->spawn(name => 'kubectl', cmd => [ $self->{kubectl}, "--cache-dir=$self->{dir}/kubectl-cache", '--kubeconfig', $self->{kubeconfig}, @ns, @args ],
         out => $out, log => $err)->wait(300);
     return (defined $status ? $status >> 8 : 'hangs', _slurp($out), _slurp($err));
 }
