@@ -49,7 +49,7 @@ test-packages: packages    ## install what the tests need as well
 	@tools/packages test
 
 .PHONY: test
-test: test-packages build asan fuzz-replay $(BUILD)/schema t/e2e/node_modules $(BUILD)/schemathesis/bin/schemathesis  ## every test, or one: make test T=t/020-auth.t
+test: test-packages build asan fuzz-replay $(BUILD)/schema t/e2e/node_modules $(BUILD)/schemathesis/bin/openapi-spec-validator  ## every test, or one: make test T=t/020-auth.t
 	@tools/run-tests $(T)
 
 # -- build -----------------------------------------------------------------
@@ -142,9 +142,9 @@ $(BUILD)/nginx-asan/nginx: $(MODULE_SRC) $(GEN_FILES)
 	tools/build-nginx asan
 
 # The property-based tester of /openapi.json.
-$(BUILD)/schemathesis/bin/schemathesis:
+$(BUILD)/schemathesis/bin/openapi-spec-validator:
 	python3 -m venv $(BUILD)/schemathesis
-	$(BUILD)/schemathesis/bin/pip install -q --disable-pip-version-check schemathesis==4.32.5
+	$(BUILD)/schemathesis/bin/pip install -q --disable-pip-version-check schemathesis==4.32.5 openapi-spec-validator==0.9.0
 
 t/e2e/node_modules: t/e2e/package-lock.json
 	cd t/e2e && npm ci --no-audit --no-fund && touch node_modules

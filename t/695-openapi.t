@@ -16,6 +16,19 @@ subtest 'the document' => sub {
     is($doc->{servers}[0]{url}, '/api/v1', 'where');
 };
 
+subtest 'a public validator' => sub {
+    my $validator = root() . '/build/schemathesis/bin/openapi-spec-validator';
+    my $bad = $r->body =~ s/"openapi": ?"3.1.0",//r;
+    -x $validator or die "$validator is not there: make test installs it\n";
+    for ([ $r->body, 1, 'accepts it' ], [ $bad, '', 'refuses one that is broken' ]) {
+        open my $f, '>', "$t->{dir}/openapi.json" or die $!;
+        print $f $_->[0];
+        close $f;
+        my $said = `$validator $t->{dir}/openapi.json 2>&1`;
+        is($? == 0, $_->[1], $_->[2]) or diag $said;
+    }
+};
+
 subtest 'routes' => sub {
     my $table = slurp(root() . '/ngx_mchost_module/ngx_http_mchost_router.c');
     ($table) = $table =~ /ngx_http_mchost_routes\[\] = \{(.*?)\n\};/s;
