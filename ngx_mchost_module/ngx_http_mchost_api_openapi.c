@@ -35,6 +35,8 @@ static const struct {
       "Start a server; an operation" },
     { "POST /servers/{id}/actions/stop", "202", NULL,
       "Stop a server; an operation" },
+    { "POST /servers/{id}/actions/kill", "202", NULL,
+      "Stop a server without time to save; an operation" },
     { "POST /servers/{id}/actions/restart", "202", NULL,
       "Restart a server; an operation" },
     { "GET /servers/{id}/operations/{operation}", "200", NULL,

@@ -60,7 +60,7 @@ const ngx_http_mchost_route_t  ngx_http_mchost_routes[] = {
       "POST /servers/{id}/actions/kill",
       NGX_HTTP_MCHOST_SCOPE_SERVERS_POWER,
       NGX_HTTP_MCHOST_BODY_NONE, "", "kill",
-      ngx_http_mchost_not_there_yet },
+      ngx_http_mchost_server_action },
 
     { NGX_HTTP_POST, "servers/{id}/actions/hibernate",
       "POST /servers/{id}/actions/hibernate",

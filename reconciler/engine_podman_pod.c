@@ -496,8 +496,14 @@ podman_stop(mc_engine_t *e, const mc_server_t *s, int grace,
     char   path[160];
 
     op->done = cb;
-    snprintf(path, sizeof(path), "/containers/%s-" MC_CONTAINER "/stop?t=%d",
-             op->name, grace);
+    if (grace == 0) {
+        /* a stop signals TERM before, and a game may hear it */
+        snprintf(path, sizeof(path), "/containers/%s-" MC_CONTAINER
+                 "/kill?signal=KILL", op->name);
+    } else {
+        snprintf(path, sizeof(path), "/containers/%s-" MC_CONTAINER
+                 "/stop?t=%d", op->name, grace);
+    }
     podman_op_send_slow(op, on_stopped, "POST", path, NULL,
                         (unsigned) grace * 1000 + REMOVE_MS);
 }

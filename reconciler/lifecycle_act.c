@@ -92,6 +92,9 @@ on_engine(void *data, const mc_engine_error_t *err)
         break;
     case MC_ACTION_STOP:
         rec->facts.stopped = rec->facts.stopped || err == NULL;
+        if (err == NULL && rec->row.server.kill) {
+            rec->facts.killed = rec->row.server.generation;
+        }
         break;
     default:
         break;

@@ -168,6 +168,22 @@ plan_stop_by_engine(const view_t *v)
 }
 
 
+/* At once, whatever is under way. */
+static void
+plan_kill(const view_t *v)
+{
+    v->plan->grace_s = 0;
+    if (v->obs->pod == MC_POD_STOPPING
+        && v->facts->killed == v->s->generation)
+    {
+        wait_for(v->plan, GONE_LOOK_MS);
+
+    } else if (!held_back(v)) {
+        act(v->plan, MC_ACTION_STOP);
+    }
+}
+
+
 /* One step further towards a pod that is not running: tell the players, ask
  * the game to save and end, and only then signal. */
 static void
@@ -180,6 +196,10 @@ plan_stop(const view_t *v)
 
     plan->stopping = true;
     plan->progressing = true;
+    if (v->s->kill) {
+        plan_kill(v);
+        return;
+    }
     if (v->obs->self_healing || v->obs->pod != MC_POD_RUNNING) {
         plan_stop_by_engine(v);
         return;

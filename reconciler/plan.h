@@ -69,6 +69,7 @@ typedef struct {
     int64_t         asked_ms;       /* when the console took "stop" */
     bool            console_failed; /* it did not: a signal must do */
     bool            stopped;        /* the exit is one that we asked for */
+    int64_t         killed;         /* generation whose kill was done, 0: none */
 
     bool            hot;            /* the running game lacks what its console
                                      * can change */

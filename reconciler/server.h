@@ -19,6 +19,7 @@ typedef struct {
     bool         gitops;            /* spec owner is not the database */
     bool         deleted;           /* tombstone */
     bool         purge;             /* the tombstone asks for the world too */
+    bool         kill;              /* stops without time to save */
     const char  *ns;                /* its namespace in Kubernetes, "" elsewhere */
     const char  *uid;               /* of its MinecraftServer when gitops, "" */
     mc_json_t   *spec;              /* with the schema's defaults */

@@ -12,8 +12,8 @@
 /* The columns of the fragment {{row}}. */
 enum {
     COL_TENANT_ID, COL_ID, COL_NAME, COL_GENERATION, COL_SPEC_OWNER, COL_SPEC,
-    COL_DELETED, COL_PURGE, COL_OBSERVED_GENERATION, COL_STATUS, COL_FINALIZED,
-    COL_N
+    COL_DELETED, COL_PURGE, COL_KILL, COL_OBSERVED_GENERATION, COL_STATUS,
+    COL_FINALIZED, COL_N
 };
 
 
@@ -99,6 +99,7 @@ mc_store_row(const PGresult *res, int i, mc_arena_t *arena, mc_row_t *row)
     s->gitops = strcmp(text(res, i, COL_SPEC_OWNER), "gitops") == 0;
     s->deleted = truth(res, i, COL_DELETED);
     s->purge = truth(res, i, COL_PURGE);
+    s->kill = truth(res, i, COL_KILL);
     s->spec = parse(res, i, COL_SPEC, &a);
     row->observed_generation = strtoll(text(res, i, COL_OBSERVED_GENERATION),
                                        NULL, 10);

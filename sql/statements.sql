@@ -375,7 +375,8 @@ SELECT found.generation, s.id IS NOT NULL AS deleted,
   LEFT JOIN trail ON true
   LEFT JOIN server_status st ON st.tenant_id = found.tenant_id AND st.server_id = found.id;
 
--- start, stop and restart are changes of the spec. No row: no such server.
+-- start, stop and restart are changes of the spec; kill is a stop that does not
+-- wait. No row: no such server.
 -- done false: a stopped server cannot be restarted.
 -- name: server_action
 -- params: id, action, operation_id, request_id
@@ -385,11 +386,12 @@ WITH found AS (
 ), s AS (
     UPDATE servers
        SET spec = CASE $2 WHEN 'start'   THEN jsonb_set(spec, '{runPolicy}', '"Always"')
-                          WHEN 'stop'    THEN jsonb_set(spec, '{runPolicy}', '"Stopped"')
-                          WHEN 'restart' THEN jsonb_set(spec, '{restartToken}', to_jsonb($3::text)) END,
+                          WHEN 'restart' THEN jsonb_set(spec, '{restartToken}', to_jsonb($3::text))
+                          ELSE jsonb_set(spec, '{runPolicy}', '"Stopped"') END,
+           kill_generation = CASE WHEN $2 = 'kill' THEN generation + 1 END,
            generation = generation + 1, updated_at = now()
      WHERE tenant_id = {{tenant}} AND id = $1::uuid AND deleted_at IS NULL
-       AND ($2 IN ('start', 'stop') OR ($2 = 'restart' AND spec ->> 'runPolicy' IS DISTINCT FROM 'Stopped'))
+       AND ($2 IN ('start', 'stop', 'kill') OR ($2 = 'restart' AND spec ->> 'runPolicy' IS DISTINCT FROM 'Stopped'))
     RETURNING *
 ), trail AS (
     INSERT INTO audit (tenant_id, id, key_id, action, server_id, request_id, detail)
@@ -439,6 +441,7 @@ SELECT s.id, coalesce(st.seq, 0) AS seq, to_json(coalesce(st.updated_at, s.creat
 -- fragment: row
 s.tenant_id, s.id, s.name, s.generation, s.spec_owner, s.spec,
        s.deleted_at IS NOT NULL AS deleted, s.purge,
+       coalesce(s.kill_generation = s.generation, false) AS kill,
        coalesce(st.observed_generation, 0) AS observed_generation,
        st.status, st.finalized_at IS NOT NULL AS finalized
 

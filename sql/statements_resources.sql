@@ -97,12 +97,12 @@ SELECT json_build_object(
                  WHERE c.v ->> 'type' = 'Progressing' LIMIT 1) AS progressing,
                EXISTS (SELECT 1 FROM audit l
                         WHERE l.tenant_id = t.tenant_id AND l.server_id = t.server_id
-                          AND l.action IN ('server.start', 'server.stop', 'server.restart', 'server.delete')
+                          AND l.action IN ('server.start', 'server.stop', 'server.restart', 'server.kill', 'server.delete')
                           AND (l.detail ->> 'generation')::bigint > (t.detail ->> 'generation')::bigint) AS later
           FROM audit t
           LEFT JOIN server_status st ON st.tenant_id = t.tenant_id AND st.server_id = t.server_id
          WHERE t.tenant_id = {{tenant}} AND t.server_id = $1::uuid AND t.id = $2::uuid
-           AND t.action IN ('server.start', 'server.stop', 'server.restart')) o;
+           AND t.action IN ('server.start', 'server.stop', 'server.restart', 'server.kill')) o;
 
 
 -- == Players and access lists ==

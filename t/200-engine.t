@@ -167,6 +167,17 @@ subtest 'stop and start' => sub {
     is_deeply([ isolated() ], [1], 'the pod is kept from others again');
 };
 
+subtest 'kill' => sub {
+    my $r = api(POST => "/servers/$id/actions/kill");
+    is($r->status, 202, 'taken');
+    state_is('Stopped', 'stopped');
+    is_deeply([ $podman->names('running') ], [], 'nothing runs');
+    is($podman->inspect('container', "$pod-server")->{State}{ExitCode}, 137, 'without time to save');
+    wait_for { api(GET => "/servers/$id/operations/" . $r->json->{id})->json->{state} eq 'Succeeded' } 'the operation to be done';
+    api(POST => "/servers/$id/actions/start");
+    ready('started again');
+};
+
 subtest 'a crash' => sub {
     my $before = started();
     my $pid = $podman->inspect('container', "$pod-server")->{State}{Pid};

@@ -161,7 +161,7 @@ subtest 'operations' => sub {
     my $e = $t->server($acme, 'op2');
     is(api(GET => "/servers/$e->{id}/operations/" . $r->json->{id})->status, 404, 'of another server');
 
-    for my $feature (qw(kill hibernate wake)) {
+    for my $feature (qw(hibernate wake)) {
         my $n = api(POST => "/servers/$d->{id}/actions/$feature");
         is($n->status, 501, "$feature is not there yet");
         is($n->json->{errors}[0]{code}, $feature, 'and named');

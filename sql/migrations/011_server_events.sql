@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS server_events (
     reason     text        NOT NULL CHECK (length(reason) BETWEEN 1 AND 128),
     message    text        NOT NULL DEFAULT '' CHECK (length(message) <= 1024),
     PRIMARY KEY (tenant_id, id),
-    FOREIGN KEY (tenant_id, server_id) REFERENCES servers (tenant_id, id)
+    FOREIGN KEY (tenant_id, server_id) REFERENCES servers (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX IF NOT EXISTS server_events_server ON server_events (tenant_id, server_id, id);

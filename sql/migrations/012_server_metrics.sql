@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS server_metrics (
     tps            double precision,
     mspt           double precision,
     PRIMARY KEY (tenant_id, server_id, at),
-    FOREIGN KEY (tenant_id, server_id) REFERENCES servers (tenant_id, id)
+    FOREIGN KEY (tenant_id, server_id) REFERENCES servers (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX IF NOT EXISTS server_metrics_at ON server_metrics (at);
