@@ -13,7 +13,7 @@ my $t = MCHost::Test->new(kube => 1, postgres => 0, redis => 0, nginx => 0);
 my $kube = $t->kube;
 my $ns = $kube->ns;
 my $dir = File::Temp::tempdir('mch-client-XXXXXX', DIR => '/tmp', CLEANUP => 1);
-my $bin = 'build/unit/kube_live';
+my $bin = 'build/driver/kube_live';
 my $json = JSON::PP->new->canonical->allow_nonref;
 
 sub put {
