@@ -76,7 +76,8 @@ subtest 'a server, made over REST' => sub {
     like(kubectl("-n $ns get sts,svc,cm,secret,pvc -o name"), qr{statefulset\.apps/mc-lobby\n}, 'with a StatefulSet') or diag kubectl("-n $ns get all");
 
     my $a = status()->{address};
-    my $bot = eval { MCHost::Bot->join_game(root(), $a->{host}, $a->{port}, 'Steve', '1.20.4') };
+    # the Service leads to the pod once the kubelet's probe has seen it ready
+    my $bot = eval { wait_for { MCHost::Bot->join_game(root(), $a->{host}, $a->{port}, 'Steve', '1.20.4') } 'the way in', 90 };
     ok($bot, 'a player joins at status.address') or diag $@, explain($a);
     $r = api(POST => "/servers/$id/console", { command => 'say hello there' });
     is($r->status, 200, 'console') or diag $r->body;

@@ -15,7 +15,7 @@ sub join_game {
     my $pid = open2(my $out, my $in, 'node', "$root/t/e2e/bot.mjs", $host, $port, $name, $version // '1.20.4');
     $in->autoflush(1);
     my $self = bless { pid => $pid, in => $in, out => $out, buf => '', seen => [], name => $name }, $class;
-    $self->expect(sub { $_[0]{event} eq 'spawn' }, 60);
+    $self->expect(sub { $_[0]{event} eq 'spawn' }, 60) or die "$name does not get in\n";
     return $self;
 }
 
