@@ -41,7 +41,7 @@ get() {
 
 get_once() {
     if command -v curl >/dev/null; then
-        curl -fsSL -A mchost --proto '=http,https' --max-redirs 5 --connect-timeout 10 \
+        curl -gfsSL -A mchost --proto '=http,https' --max-redirs 5 --connect-timeout 10 \
             --speed-limit 1000 --speed-time 30 --max-filesize 536870912 -o "$download" -- "$1"
     else
         node -e '

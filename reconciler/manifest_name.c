@@ -22,14 +22,26 @@ ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+/* Like a name that was shortened. */
+static bool
+ends_with_hash(const char *s)
+{
+    size_t  n = strlen(s);
+
+    return n > HASH_LEN && s[n - HASH_LEN - 1] == '-'
+           && strspn(s + n - HASH_LEN, "0123456789abcdef") == HASH_LEN;
+}
+
 /* A server that is called "x-headless" would take the name of what belongs to
- * the server "x". */
+ * the server "x", one that looks shortened that of the one which was. */
 static void
 kube_base(char dst[BASE_MAX + 1], const char *name)
 {
     char  hash[65];
 
-    if (strlen(name) <= BASE_MAX && !ends_with(name, "-headless")) {
+    if (strlen(name) <= BASE_MAX && !ends_with(name, "-headless")
+        && !ends_with_hash(name))
+    {
         snprintf(dst, BASE_MAX + 1, "%s", name);
         return;
     }

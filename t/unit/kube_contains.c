@@ -54,6 +54,10 @@ main(void)
           "\"memory\":\"1Gi\"}}}", "{\"resources\":{\"limits\":"
           "{\"cpu\":\"1000m\",\"memory\":\"1024Mi\"}}}", "", "quantities");
     check(true, "{\"cpu\":\"1\"}", "{\"cpu\":1}", "", "a number is one");
+    check(true, "{\"memory\":\"9223372036854775807\"}",
+          "{\"memory\":\"9999999999999Gi\"}", "", "too large and cut");
+    check(false, "{\"memory\":\"1Gi\"}",
+          "{\"memory\":\"9999999999999Gi\"}", "memory", "only one is");
     check(false, "{\"cpu\":\"1500m\"}", "{\"cpu\":\"1\"}", "cpu",
           "other quantities");
     check(false, "{\"value\":\"1000m\"}", "{\"value\":\"1\"}", "value",

@@ -135,6 +135,8 @@ names(void)
     is_int(strlen(one), 61, "a DNS label still");
     ok(strcmp(name_of("x-headless", MC_NAME_SERVICE), "mc-x-headless") != 0,
        "no server takes the name of another's headless Service");
+    ok(strcmp(name_of("x-0123456789ab", MC_NAME_SERVICE), "mc-x-0123456789ab")
+       != 0, "nor that of one that was shortened");
 
     server.ns = "";
     is(name_of("survival", MC_NAME_POD), "mc-" ID, "elsewhere: by id");
