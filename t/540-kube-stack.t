@@ -64,6 +64,7 @@ subtest 'up' => sub {
     is(MCHost::Http::request($http, GET => '/readyz')->status, 200, 'ready');
     isnt((stack_do('up', ENGINE => 'podman'))[0], 0, 'not with another engine while it runs');
     is((stack_do('up'))[0], 0, 'up again needs no engine');
+    unlike($said, qr/kube-proxy/, 'its addresses are good');
 };
 
 subtest 'a server, made over REST' => sub {
@@ -99,8 +100,8 @@ subtest 'down and up keep data' => sub {
     my ($status, $said) = stack_do('down');
     is($status, 0, 'down') or diag $said;
     is_deeply([ left() ], [], 'nothing is left') or diag join "\n", left();
-    ($status, $said) = stack_do('up', ENGINE => 'kubernetes');
-    is($status, 0, 'up') or diag $said;
+    ($status, $said) = stack_do('up', ENGINE => 'kubernetes', KUBECONFIG => "$var/data/kube/kubeconfig");
+    is($status, 0, 'up, with KUBECONFIG as kubectl wants it') or diag $said;
     running('runs again');
     like(kubectl("-n $ns exec mc-lobby-0 -- cat /data/kept"), qr/^kept/m, 'with its world');
     api(DELETE => "/servers/$id?purge=true");

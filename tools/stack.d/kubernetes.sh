@@ -48,6 +48,8 @@ start_kubernetes() {
         own_cluster up >>"$VAR/log/kubernetes.log" 2>&1 || { last_words kubernetes; fail "Kubernetes does not start; its logs: $VAR/log/kubernetes.log and $VAR/data/kube/log"; }
     fi
     [ -n "$KUBECONFIG" ] || load_demo_image
+    [ -n "$KUBECONFIG" ] || [ -f "$VAR/data/kube/proxy.pid" ] ||
+        say "another cluster's kube-proxy runs on this machine: nobody can join at the addresses of this one; stop that cluster, then this one, and start again"
     kubectl_ apply --server-side --force-conflicts -f conf/kubernetes/crd.yaml >>"$VAR/log/kubernetes.log" 2>&1 ||
         { last_words kubernetes; fail "the MinecraftServer resource cannot be applied"; }
     kubectl_ wait --for=condition=Established --timeout=60s crd/minecraftservers.mchost.io >>"$VAR/log/kubernetes.log" 2>&1 ||
