@@ -22,17 +22,15 @@ static ngx_int_t ngx_http_mchost_me_step(ngx_http_mchost_ctx_t *ctx,
 ngx_int_t
 ngx_http_mchost_server_action(ngx_http_mchost_ctx_t *ctx)
 {
-    char       operation[MC_UUID_LEN + 1];
     ngx_str_t  params[4];
-
-    ngx_http_mchost_uuid7(operation);
 
     params[0] = ctx->id;
     params[1].data = (u_char *) ctx->route->action;
     params[1].len = ngx_strlen(ctx->route->action);
-    params[2].data = (u_char *) operation;
-    params[2].len = MC_UUID_LEN;
-    params[3] = *ngx_http_mchost_request_id(ctx->request);
+
+    if (ngx_http_mchost_trail(ctx, &params[2]) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_mchost_query_once(ctx, MC_SQL_SERVER_ACTION, params,
                                       ngx_http_mchost_action_step);
@@ -161,16 +159,14 @@ ngx_http_mchost_server_console(ngx_http_mchost_ctx_t *ctx)
 ngx_int_t
 ngx_http_mchost_server_command(ngx_http_mchost_ctx_t *ctx)
 {
-    char       audit[MC_UUID_LEN + 1];
     ngx_str_t  params[4];
-
-    ngx_http_mchost_uuid7(audit);
 
     params[0] = ctx->id;
     params[1] = ctx->command;
-    params[2].data = (u_char *) audit;
-    params[2].len = MC_UUID_LEN;
-    params[3] = *ngx_http_mchost_request_id(ctx->request);
+
+    if (ngx_http_mchost_trail(ctx, &params[2]) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_mchost_query_once(ctx, MC_SQL_SERVER_CONSOLE, params,
                                       ngx_http_mchost_console_step);

@@ -58,7 +58,6 @@ ngx_http_mchost_addon_get(ngx_http_mchost_ctx_t *ctx)
 ngx_int_t
 ngx_http_mchost_addon_create(ngx_http_mchost_ctx_t *ctx)
 {
-    char        audit[MC_UUID_LEN + 1];
     ngx_int_t   rc;
     ngx_str_t   params[5];
     mc_json_t  *name;
@@ -67,18 +66,16 @@ ngx_http_mchost_addon_create(ngx_http_mchost_ctx_t *ctx)
         return rc;
     }
 
-    ngx_http_mchost_uuid7(audit);
     name = mc_json_get(ctx->body, "name");
 
     params[0] = ctx->id;
     params[1].data = (u_char *) name->str;
     params[1].len = name->len;
     params[2] = ngx_http_mchost_json_text(ctx, ctx->body);
-    params[3].data = (u_char *) audit;
-    params[3].len = MC_UUID_LEN;
-    params[4] = *ngx_http_mchost_request_id(ctx->request);
 
-    if (params[2].data == NULL) {
+    if (params[2].data == NULL
+        || ngx_http_mchost_trail(ctx, &params[3]) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -131,20 +128,18 @@ ngx_http_mchost_addon_created(ngx_http_mchost_ctx_t *ctx,
 ngx_int_t
 ngx_http_mchost_addon_delete(ngx_http_mchost_ctx_t *ctx)
 {
-    char       audit[MC_UUID_LEN + 1];
     ngx_str_t  params[4];
 
     if (!ngx_http_mchost_addon_name(&ctx->sub)) {
         return ngx_http_mchost_no_addon(ctx);
     }
 
-    ngx_http_mchost_uuid7(audit);
-
     params[0] = ctx->id;
     params[1] = ctx->sub;
-    params[2].data = (u_char *) audit;
-    params[2].len = MC_UUID_LEN;
-    params[3] = *ngx_http_mchost_request_id(ctx->request);
+
+    if (ngx_http_mchost_trail(ctx, &params[2]) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_mchost_query(ctx, MC_SQL_ADDON_DELETE, params,
                                  ngx_http_mchost_addon_deleted);

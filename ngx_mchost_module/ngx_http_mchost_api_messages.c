@@ -84,7 +84,6 @@ ngx_http_mchost_message_ids(ngx_http_mchost_ctx_t *ctx)
 ngx_int_t
 ngx_http_mchost_message_send(ngx_http_mchost_ctx_t *ctx)
 {
-    char        audit[MC_UUID_LEN + 1];
     ngx_int_t   rc;
     ngx_str_t   params[4];
     mc_json_t  *topic;
@@ -101,17 +100,15 @@ ngx_http_mchost_message_send(ngx_http_mchost_ctx_t *ctx)
                                        "Messages cannot be sent now.");
     }
 
-    ngx_http_mchost_uuid7(audit);
     topic = mc_json_get(ctx->body, "topic");
 
     params[0] = ngx_http_mchost_message_ids(ctx);
     params[1].data = (u_char *) topic->str;
     params[1].len = topic->len;
-    params[2].data = (u_char *) audit;
-    params[2].len = MC_UUID_LEN;
-    params[3] = *ngx_http_mchost_request_id(ctx->request);
 
-    if (params[0].data == NULL) {
+    if (params[0].data == NULL
+        || ngx_http_mchost_trail(ctx, &params[2]) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

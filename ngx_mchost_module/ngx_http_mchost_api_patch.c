@@ -119,19 +119,14 @@ static ngx_int_t
 ngx_http_mchost_patch_write(ngx_http_mchost_ctx_t *ctx, ngx_str_t *generation,
     const mc_json_t *spec)
 {
-    char       audit[MC_UUID_LEN + 1];
     ngx_str_t  params[8];
-
-    ngx_http_mchost_uuid7(audit);
 
     params[0] = ctx->id;
     params[1] = *generation;
     params[2] = ngx_http_mchost_json_text(ctx, spec);
-    params[3].data = (u_char *) audit;
-    params[3].len = MC_UUID_LEN;
-    params[4] = *ngx_http_mchost_request_id(ctx->request);
 
     if (params[2].data == NULL
+        || ngx_http_mchost_trail(ctx, &params[3]) != NGX_OK
         || ngx_http_mchost_server_sizes(ctx, spec, &params[5]) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

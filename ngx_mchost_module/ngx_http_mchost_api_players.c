@@ -64,22 +64,20 @@ ngx_http_mchost_server_players(ngx_http_mchost_ctx_t *ctx)
 ngx_int_t
 ngx_http_mchost_server_access(ngx_http_mchost_ctx_t *ctx)
 {
-    char       audit[MC_UUID_LEN + 1];
     ngx_str_t  params[6];
 
     if (!ngx_http_mchost_player_valid(&ctx->sub)) {
         return ngx_http_mchost_no_player(ctx);
     }
 
-    ngx_http_mchost_uuid7(audit);
-
     params[0] = ctx->id;
     params[1].data = (u_char *) ctx->route->action;
     params[1].len = ngx_strlen(ctx->route->action);
     params[3] = ctx->sub;
-    params[4].data = (u_char *) audit;
-    params[4].len = MC_UUID_LEN;
-    params[5] = *ngx_http_mchost_request_id(ctx->request);
+
+    if (ngx_http_mchost_trail(ctx, &params[4]) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     if (ctx->route->method == NGX_HTTP_POST) {
         ngx_str_set(&params[2], "add");

@@ -103,20 +103,18 @@ ngx_http_mchost_backup_deleted(ngx_http_mchost_ctx_t *ctx,
 ngx_int_t
 ngx_http_mchost_backup_delete(ngx_http_mchost_ctx_t *ctx)
 {
-    char       audit[MC_UUID_LEN + 1];
     ngx_str_t  params[4];
 
     if (!mc_uuid_valid((char *) ctx->sub.data, ctx->sub.len)) {
         return ngx_http_mchost_no_backup(ctx);
     }
 
-    ngx_http_mchost_uuid7(audit);
-
     params[0] = ctx->id;
     params[1] = ctx->sub;
-    params[2].data = (u_char *) audit;
-    params[2].len = MC_UUID_LEN;
-    params[3] = *ngx_http_mchost_request_id(ctx->request);
+
+    if (ngx_http_mchost_trail(ctx, &params[2]) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_mchost_query(ctx, MC_SQL_BACKUP_DELETE, params,
                                  ngx_http_mchost_backup_deleted);

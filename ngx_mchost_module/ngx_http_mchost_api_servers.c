@@ -89,7 +89,7 @@ ngx_http_mchost_get_step(ngx_http_mchost_ctx_t *ctx,
 ngx_int_t
 ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx)
 {
-    char         id[MC_UUID_LEN + 1], audit[MC_UUID_LEN + 1];
+    char         id[MC_UUID_LEN + 1];
     ngx_int_t    rc;
     ngx_str_t    params[8];
     mc_json_t   *name;
@@ -99,8 +99,6 @@ ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx)
     }
 
     ngx_http_mchost_uuid7(id);
-    ngx_http_mchost_uuid7(audit);
-
     name = mc_json_get(ctx->body, "name");
 
     params[0].data = (u_char *) id;
@@ -109,11 +107,9 @@ ngx_http_mchost_server_create(ngx_http_mchost_ctx_t *ctx)
     params[1].len = name->len;
     params[2] = ngx_http_mchost_json_text(ctx,
                                           mc_json_get(ctx->body, "spec"));
-    params[3].data = (u_char *) audit;
-    params[3].len = MC_UUID_LEN;
-    params[4] = *ngx_http_mchost_request_id(ctx->request);
 
     if (params[2].data == NULL
+        || ngx_http_mchost_trail(ctx, &params[3]) != NGX_OK
         || ngx_http_mchost_server_sizes(ctx, mc_json_get(ctx->body, "spec"),
                                         &params[5])
            != NGX_OK)
@@ -158,17 +154,15 @@ ngx_http_mchost_create_step(ngx_http_mchost_ctx_t *ctx,
 ngx_int_t
 ngx_http_mchost_server_delete(ngx_http_mchost_ctx_t *ctx)
 {
-    char       audit[MC_UUID_LEN + 1];
     ngx_str_t  params[5];
-
-    ngx_http_mchost_uuid7(audit);
 
     params[0] = ctx->id;
     params[1] = ngx_http_mchost_if_match_generation(ctx->request);
     params[2] = ctx->purge;
-    params[3].data = (u_char *) audit;
-    params[3].len = MC_UUID_LEN;
-    params[4] = *ngx_http_mchost_request_id(ctx->request);
+
+    if (ngx_http_mchost_trail(ctx, &params[3]) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     if (params[2].data == NULL) {
         ngx_str_set(&params[2], "false");

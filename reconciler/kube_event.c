@@ -59,7 +59,6 @@ struct mc_kube_events_s {
     event_t                *sending;
     mc_kube_req_t          *req;
     uv_timer_t              timer;      /* the next one, or a sweep */
-    mc_kube_events_stats_t  stats;
 };
 
 static void send_next(mc_kube_events_t *ev);
@@ -314,22 +313,18 @@ mc_kube_events_post(mc_kube_events_t *ev, const mc_kube_regarding_t *about,
         e->count++;
         e->last_ms = mc_clock_mono_ms();
         e->last_wall = mc_clock_wall_ms();
-        ev->stats.repeated++;
         return;                         /* told with the next sweep */
     }
     if (ev->waiting >= MC_KUBE_EVENTS_MAX) {
-        ev->stats.dropped++;
         return;
     }
     if (!allowed(ev, about->uid)) {
-        ev->stats.silenced++;
         return;
     }
     e = event_new(ev, about, key);
     if (e == NULL || write_body(e, about, warning, word, text) != 0
         || mc_map_put(ev->events, e->key, e) != 0)
     {
-        ev->stats.dropped++;
         if (e) {
             event_free(e);
         }
@@ -360,7 +355,6 @@ on_sent(void *data, const mc_kube_reply_t *r)
     ev->req = NULL;
     ev->sending = NULL;
     if (r->result == MC_KUBE_OK || r->result == MC_KUBE_ALREADY_EXISTS) {
-        ev->stats.sent++;
         e->created = true;
         free(e->body);
         e->body = NULL;
@@ -372,7 +366,6 @@ on_sent(void *data, const mc_kube_reply_t *r)
     } else {
         mc_log(MC_LOG_DEBUG, "an Event was not taken", "reason", r->reason,
                "error", r->message, NULL);
-        ev->stats.dropped++;
         drop(e);
     }
     send_next(ev);
@@ -432,7 +425,6 @@ send_next(mc_kube_events_t *ev)
     ev->req = e->created ? send_series(e) : send_first(e);
     if (ev->req == NULL) {
         ev->sending = NULL;
-        ev->stats.dropped++;
         drop(e);
     }
 }
@@ -503,11 +495,4 @@ mc_kube_events_destroy(mc_kube_events_t *ev)
     mc_map_destroy(ev->buckets);
     free(ev->instance);
     uv_close((uv_handle_t *) &ev->timer, closed);
-}
-
-
-void
-mc_kube_events_stats(const mc_kube_events_t *ev, mc_kube_events_stats_t *stats)
-{
-    *stats = ev->stats;
 }

@@ -36,10 +36,4 @@ void mc_kube_events_post(mc_kube_events_t *ev,
     const mc_kube_regarding_t *about, bool warning, const char *reason,
     const char *note);
 
-typedef struct {
-    unsigned long  sent, repeated, dropped, silenced;
-} mc_kube_events_stats_t;
-void mc_kube_events_stats(const mc_kube_events_t *ev,
-    mc_kube_events_stats_t *stats);
-
 #endif
