@@ -1,6 +1,8 @@
 # The operator is killed with -9 at its writes to the apiserver while a server
 # is created, restarted, stopped and deleted: as a write goes out, and when it
 # was done but its answer not read. Started again it converges, on one world.
+# And the apiserver hangs, or is away.
+# sanitized: only
 
 use lib 't/lib';
 use MCHost::Test;
@@ -112,5 +114,33 @@ for my $when (qw(after before)) {
         later('the rest goes', sub { !grep { $kube->get($_ => "mc-$name") } qw(StatefulSet Service Secret) });
     };
 }
+
+# -- the apiserver --
+
+subtest 'an apiserver that is not there' => sub {
+    $recon->start if !$recon->{proc}->alive;
+    make('away');
+    runs('away', 'runs');
+    my $up = sub { ($recon->admin('/metrics'))[1] =~ /^mchost_engine_up (\d)/m && $1 };
+    my $token = 0;
+
+    for my $mode (qw(refuse hang)) {
+        my $uid = pod('away')->{metadata}{uid};
+        $gate->proxy->mode($mode);
+        $gate->proxy->drop if $mode eq 'refuse';
+        change('away', { restartToken => 't' . ++$token });
+        later("$mode: it is noticed", sub { !$up->() }, 120);
+        my $before = () = $gate->requests;
+        is(scalar $recon->admin('/livez'), 200, 'the reconciler lives');
+        is(pod('away')->{metadata}{uid}, $uid, 'and does nothing');
+
+        $gate->proxy->mode('pass');
+        $gate->proxy->drop if $mode eq 'hang';
+        later('it is back', $up, 120);
+        later('and what was wanted meanwhile is done', sub { my $p = pod('away'); is_state('away', 'Running') && $p && $p->{metadata}{uid} ne $uid }, 180);
+        my $n = (() = $gate->requests) - $before;
+        cmp_ok($n, '<', 500, "without a storm: $n requests");
+    }
+};
 
 done_testing;
