@@ -337,19 +337,16 @@ resource_read(const char *text, size_t len)
 }
 
 
-/* A change of anything but of the status that we wrote. */
+/* A change of anything that is kept: labels, too, are part of what a row
+ * wants. */
 static bool
 news(const kube_resource_t *old, const kube_resource_t *res)
 {
     return old == NULL || strcmp(old->meta.uid, res->meta.uid) != 0
            || old->meta.generation != res->meta.generation
            || old->meta.deleting != res->meta.deleting
-           || old->finalizer != res->finalizer || old->paused != res->paused
-           || old->purge != res->purge || old->gitops != res->gitops
-           || old->row_generation != res->row_generation
-           || strcmp(old->id, res->id) != 0
-           || strcmp(old->spec_hash, res->spec_hash) != 0
-           || strcmp(old->status_hash, res->status_hash) != 0;
+           || old->len != res->len
+           || memcmp(old->text, res->text, res->len) != 0;
 }
 
 

@@ -72,6 +72,9 @@ subtest 'nothing is written at rest' => sub {
     sleep 1 while time < $end;
     my $after = $kube->writes('mchost-reconciler');
     is(join("\n", @{$after}[ @$before .. $#$after ]), '', 'for a while');
+
+    $kube->patch(MinecraftServer => 'lobby', { metadata => { labels => { 'mchost.io/spec-owner' => undef } } }, ns => $ns);
+    ok(eval { wait_for { (mcsrv('lobby')->{metadata}{labels}{'mchost.io/spec-owner'} // '') eq 'db' } 'the label', 30 }, 'a label taken away at rest is seen');
 };
 
 subtest 'deleted by hand, it comes back' => sub {
